@@ -1,0 +1,96 @@
+"""Every derived name, made here and nowhere else: the chart prints, it never computes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+CLUSTER_NAME_LIMIT = 50
+# X.520's upper bound for a common name (RFC 5280, appendix A: ub-common-name).
+COMMON_NAME_LIMIT = 64
+
+DNS_1035_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Name what a command acts on: a client (INS), an environment and a datacenter."""
+
+    ins: str
+    env: str
+    dc: str
+
+    def __str__(self) -> str:
+        return f"{self.ins}/{self.env}/{self.dc}"
+
+
+def cluster_name(target: Target) -> str:
+    """Return the name of the CloudNativePG Cluster, of its Helm release and of its archive's first generation."""
+    return f"{target.env}-{target.ins}-{target.dc}"
+
+
+def namespace(target: Target) -> str:
+    """Return the namespace that holds all of a client's objects in one environment."""
+    return f"{target.ins}-{target.env}"
+
+
+def archive_server_name(target: Target, generation: int) -> str:
+    """Return the folder below the destination path that one life of a cluster archives to; generation 1 is bare."""
+    name = cluster_name(target)
+    return name if generation == 1 else f"{name}-g{generation}"
+
+
+def object_store_name(target: Target) -> str:
+    """Return the name of the ObjectStore that holds a datacenter's archive."""
+    return f"{target.ins}-{target.env}-{target.dc}"
+
+
+def backup_path(bucket: str, target: Target) -> str:
+    """Return the S3 URL that a datacenter's cluster writes its archive below."""
+    return f"s3://{bucket}/{target.ins}-{target.env}-{target.dc}-backup/"
+
+
+def replica_path(bucket: str, target: Target) -> str:
+    """Return the S3 URL where a storage layer that copies prefixes puts a datacenter's archive for the others."""
+    return f"s3://{bucket}/{target.ins}-{target.env}-{target.dc}-replica/"
+
+
+def common_name(role: str, target: Target) -> str:
+    """Return the common name of a role's client certificate when the user's file gives no cnPattern."""
+    return f"{role}{common_name_suffix(target)}"
+
+
+def common_name_suffix(target: Target) -> str:
+    """Return what every common name of this client in this environment must end in."""
+    return f".{target.ins}.{target.env}"
+
+
+def kubernetes_name(identifier: str) -> str:
+    """Return a PostgreSQL identifier as part of a Kubernetes name."""
+    return identifier.replace("_", "-")
+
+
+def client_certificate_name(target: Target, role: str) -> str:
+    """Return the name of a role's client Certificate and of its Secret."""
+    return f"{cluster_name(target)}-client-{kubernetes_name(role)}"
+
+
+def database_resource_name(target: Target, database: str) -> str:
+    """Return the name of a Database object."""
+    return f"{cluster_name(target)}-{kubernetes_name(database)}"
+
+
+def service_names(target: Target) -> list[str]:
+    """Return the names of the Services that CloudNativePG makes, and of the two LoadBalancers beside them."""
+    name = cluster_name(target)
+    return [f"{name}-rw", f"{name}-ro", f"{name}-r", f"{name}-rw-lb", f"{name}-ro-lb"]
+
+
+def service_fqdn(target: Target, access: str, dns_suffix: str) -> str:
+    """Return the name by which a datacenter's clients outside Kubernetes reach a Service; access is rw or ro."""
+    return f"{cluster_name(target)}-{access}.{namespace(target)}.{dns_suffix}"
+
+
+def alias_fqdn(prefix: str, target: Target, zone: str) -> str:
+    """Return a DNS alias of a client in one environment, such as primary.ic1-prod.example.com."""
+    return f"{prefix}.{namespace(target)}.{zone}"
