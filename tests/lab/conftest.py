@@ -1,0 +1,103 @@
+"""The lab's real clusters, and a root of confs of the tests' own, so that nothing here touches the checkout's."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.lab.support import CLUSTER, NAMESPACE, TARGET, Door, Lab, Pgaas, lab_environment
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PGAAS_LAB = [sys.executable, "-m", "pgaas_lab"]
+
+# A second client beside ic1, to be the stranger at its door.
+STRANGER = """
+  is1:
+    datacenters: [local1]
+    s3Bucket: is1-backups
+    storageProfile: S
+    s3Credentials:
+      accessKey: admin
+      secretKey: admin123
+    ldapCredentials:
+      bindDn: "cn=admin,dc=pgaas,dc=local"
+      bindPassword: admin
+"""
+
+
+def why_not() -> str:
+    """Say why this machine cannot hold the lab, or nothing."""
+    if platform.system() != "Linux":
+        return "the lab needs Linux"
+    if os.geteuid() != 0:
+        return "the lab needs root"
+    if shutil.which("go") is None:
+        return "the lab needs Go"
+    return ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder."""
+    for item in items:
+        if Path(__file__).parent in Path(item.fspath).parents:
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Start the lab, or use the one that is up; one that was started here is taken down again."""
+    reason = why_not()
+    if reason and os.environ.get("PGAAS_REQUIRE_LAB"):
+        pytest.fail(f"PGAAS_REQUIRE_LAB is set, but {reason}")
+    if reason:
+        pytest.skip(reason)
+    was_up = subprocess.run([*PGAAS_LAB, "status"], capture_output=True, check=False).returncode == 0
+    subprocess.run([*PGAAS_LAB, "up"], check=True)
+    yield Lab(lab_environment(PGAAS_LAB))
+    if not was_up and not os.environ.get("PGAAS_KEEP_LAB"):
+        subprocess.run([*PGAAS_LAB, "down"], check=True)
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what a command needs: confs (with a second local client), charts, manifests and helmfile.yaml."""
+    folder = tmp_path_factory.mktemp("root")
+    for name in ("confs", "charts", "local-infra", "manifests"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("_generated"))
+    shutil.copy(REPOSITORY / "helmfile.yaml", folder)
+    clients = folder / "confs/admin/local/clients.yaml"
+    clients.write_text(clients.read_text().rstrip("\n") + STRANGER)
+    databases = (folder / "confs/users/ic1/local/databases.yaml").read_text()
+    stranger = folder / "confs/users/is1/local/databases.yaml"
+    stranger.parent.mkdir(parents=True, exist_ok=True)
+    stranger.write_text(databases.replace(".ic1.", ".is1."))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pgaas(lab: Lab, root: Path) -> Pgaas:
+    """Run pgaas as a user does: as a process, with the lab's PATH and KUBECONFIG."""
+    return Pgaas(lab, root)
+
+
+@pytest.fixture(scope="session")
+def created(pgaas: Pgaas) -> subprocess.CompletedProcess[str]:
+    """Create ic1's local cluster in the first datacenter; what the command said is for its own test to judge."""
+    done = pgaas("create", *TARGET)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture
+def door(lab: Lab, created: subprocess.CompletedProcess[str], tmp_path: Path) -> Door:
+    """Reach ic1's cluster from outside, trusting the datacenter's root as an application would."""
+    authority = tmp_path / "root.crt"
+    authority.write_bytes(lab.secret(f"{CLUSTER}-server")["ca.crt"])
+    service = f"{CLUSTER}-rw-lb"
+    return Door(f"{service}.{NAMESPACE}.svc.cluster.local", lab.address(service), authority)
