@@ -66,6 +66,18 @@ class KubernetesError(PgaasError):
     exit_code = 6
 
 
+class KubernetesUnavailable(KubernetesError):
+    """The API server did not answer this time: a wait asks again."""
+
+
+class KubernetesForbidden(KubernetesError):
+    """These credentials may not do this: a check that only informs is skipped."""
+
+
+class KubernetesConflict(KubernetesError):
+    """Another manager owns a field, or the object changed meanwhile, or exists already."""
+
+
 class TimedOut(PgaasError):
     """A wait ended before what it waited for."""
 
