@@ -1,0 +1,82 @@
+"""What --ins, --env and --dc can be completed with: read from confs/, quickly, and never an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+FIXED = ("local", "perf", "pprod", "prod")
+
+
+def clients(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the clients that have a folder below confs/users, for the environment if one is given."""
+    root = _root(given)
+    if root is None:
+        return []
+    env = given.get("env")
+    names = _folders(root / "confs" / "users")
+    return _matching((ins for ins in names if not env or env in _environments_of(root, ins)), incomplete)
+
+
+def environments(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the environments of the client given, or of all clients."""
+    root = _root(given)
+    if root is None:
+        return []
+    names = [given["ins"]] if given.get("ins") else _folders(root / "confs" / "users")
+    return _matching((env for ins in names for env in _environments_of(root, ins)), incomplete)
+
+
+def datacenters(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the datacenters of the client given, or all of the environment's."""
+    root = _root(given)
+    env = given.get("env")
+    if root is None or not env:
+        return []
+    folder = root / "confs" / "admin" / (env if env in FIXED else "hp")
+    client = _mapping(_mapping(_yaml(folder / "clients.yaml"), "clients"), str(given.get("ins") or ""))
+    names = client.get("datacenters") or list(_mapping(_yaml(folder / "datacenters.yaml"), "datacenters"))
+    return _matching((str(name) for name in names), incomplete)
+
+
+def _root(given: Mapping[str, Any]) -> Path | None:
+    """Return the folder given, or the nearest one upwards that looks like a root."""
+    named = given.get("root") or os.environ.get("PGAAS_ROOT")
+    if named:
+        return Path(named)
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "confs" / "users").is_dir()), None)
+
+
+def _environments_of(root: Path, ins: str) -> list[str]:
+    folder = root / "confs" / "users" / ins
+    return [name for name in FIXED if (folder / name).is_dir()] + _folders(folder / "hp")
+
+
+def _folders(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+    except OSError:
+        return []
+
+
+def _yaml(path: Path) -> Any:
+    """Return a file's content, or nothing: a broken file is the command's to complain about."""
+    import yaml
+
+    try:
+        return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+def _mapping(value: Any, key: str) -> dict[str, Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _matching(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]

@@ -1,0 +1,84 @@
+"""The options that commands share, and what the shell completes for them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pgaas.cli import completion
+
+
+class Output(StrEnum):
+    """How a read command prints."""
+
+    text = "text"
+    json = "json"
+
+
+def complete_ins(ctx: Any, incomplete: str) -> list[str]:
+    """Complete --ins with the clients that have a folder below confs/users."""
+    return completion.clients(ctx.params, incomplete)
+
+
+def complete_env(ctx: Any, incomplete: str) -> list[str]:
+    """Complete --env with the environments of the client given, or of all clients."""
+    return completion.environments(ctx.params, incomplete)
+
+
+def complete_dc(ctx: Any, incomplete: str) -> list[str]:
+    """Complete --dc with the client's datacenters, or the environment's."""
+    return completion.datacenters(ctx.params, incomplete)
+
+
+InsOption = Annotated[
+    str,
+    typer.Option("--ins", help="The client's code, such as ic1.", metavar="INS", autocompletion=complete_ins),
+]
+EnvOption = Annotated[
+    str,
+    typer.Option(
+        "--env",
+        help="The environment: local, perf, pprod, prod, or a sub-environment of hp such as dev1.",
+        metavar="ENV",
+        autocompletion=complete_env,
+    ),
+]
+DcOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dc",
+        help="The datacenter; by default the first one in the client's list.",
+        metavar="DC",
+        autocompletion=complete_dc,
+        show_default=False,
+    ),
+]
+RootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        help="The folder that holds helmfile.yaml and confs/; by default the nearest one upwards.",
+        metavar="FOLDER",
+        envvar="PGAAS_ROOT",
+        show_envvar=True,
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="How to print: text, or json for a program.")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show each outside command on stderr, secrets masked.")
+]
+ConfirmOption = Annotated[
+    str | None,
+    typer.Option(
+        "--confirm",
+        help="The cluster's name, retyped, instead of the question.",
+        metavar="NAME",
+        show_default=False,
+    ),
+]

@@ -1,0 +1,73 @@
+"""Print: results on stdout, everything else on stderr. The only module that does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+_RED = "31"
+_DIM = "2"
+
+
+def out(text: str) -> None:
+    """Print a result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def say(text: str) -> None:
+    """Print a message that is no result."""
+    sys.stderr.write(f"{text}\n")
+
+
+def out_json(value: Any) -> None:
+    """Print a result for a program: one JSON document, keys in the order given."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def out_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """Print a table, as wide as the terminal at most; without a terminal nothing is cut or wrapped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console(file=sys.stdout, highlight=False)
+    if not sys.stdout.isatty():
+        console.width = 10_000
+    lines = console.render_lines(table, pad=False) if not sys.stdout.isatty() else None
+    if lines is None:
+        console.print(table)
+        return
+    for line in lines:
+        out("".join(segment.text for segment in line).rstrip())
+
+
+def complain(what: str, *, items: Iterable[str] = (), where: str = "", next_step: str = "") -> None:
+    """Print an error: what is wrong, each of its parts, where, and what to do next."""
+    lines = [f"{styled('error:', _RED)} {what}"]
+    lines += [f"  {item}" for item in items]
+    lines += [f"  where: {where}"] if where else []
+    lines += [f"  next: {next_step}"] if next_step else []
+    say("\n".join(lines))
+
+
+def echo_command(text: str) -> None:
+    """Show an outside command that is about to run; its secrets are masked already."""
+    say(styled(f"+ {text}", _DIM))
+
+
+def styled(text: str, code: str, stream: TextIO | None = None) -> str:
+    """Return the text in a colour or weight if the stream (by default stderr) is a terminal that wants it."""
+    return f"\x1b[{code}m{text}\x1b[0m" if wants_colour(stream or sys.stderr) else text
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal, and neither NO_COLOR nor TERM=dumb speaks against colour."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
