@@ -1,0 +1,139 @@
+"""What applying rendered objects would change: the API server answers a dry run of what Helm would apply."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pgaas.errors import KubernetesConflict
+from pgaas.kube.client import Api
+from pgaas.kube.resources import Object, dig, name_of
+
+HELM_MANAGER = "helm"
+WORKERS = 8
+UNSTABLE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object that would be created, changed or removed: how, and the lines of its diff."""
+
+    kind: str
+    name: str
+    action: str
+    lines: tuple[str, ...]
+    conflict: str = ""
+
+
+def parse_manifest(text: str) -> list[Object]:
+    """Return the objects of a rendered manifest."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [document for document in yaml.load_all(text, Loader=loader) if document]
+
+
+def as_helm_applies(objects: Iterable[Object], release: str, namespace: str) -> list[Object]:
+    """Return the objects with the label and annotations that Helm adds to each before it applies it."""
+    result = []
+    for obj in objects:
+        metadata = dict(obj.get("metadata") or {})
+        metadata.setdefault("namespace", namespace)
+        metadata["labels"] = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
+        metadata["annotations"] = {
+            **(metadata.get("annotations") or {}),
+            "meta.helm.sh/release-name": release,
+            "meta.helm.sh/release-namespace": namespace,
+        }
+        result.append({**obj, "metadata": metadata})
+    return result
+
+
+def differences(
+    api: Api, rendered: list[Object], applied_before: list[Object], *, fresh: bool
+) -> list[Change]:
+    """Return what would change, in the order rendered; `fresh` says that nothing exists: nobody is asked.
+
+    `applied_before` is the last release's manifest: what is no longer rendered would be removed.
+    """
+    if fresh:
+        changes = [_created(obj) for obj in rendered]
+    else:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            changes = [change for change in pool.map(lambda obj: _difference(api, obj), rendered) if change]
+    kept = {_identity(obj) for obj in rendered}
+    gone = [obj for obj in applied_before if _identity(obj) not in kept]
+    return changes + [_change(obj, "removed", obj, None) for obj in gone]
+
+
+def _difference(api: Api, obj: Object) -> Change | None:
+    live = api.get(api.kind_of(obj), name_of(obj), dig(obj, "metadata", "namespace"))
+    if live is None:
+        return _created(obj)
+    try:
+        merged = api.apply(obj, manager=HELM_MANAGER, dry_run=True)
+    except KubernetesConflict as error:
+        merged = api.apply(obj, manager=HELM_MANAGER, dry_run=True, force=True)
+        return _change(obj, "conflict", live, merged, conflict=error.what)
+    change = _change(obj, "changed", live, merged)
+    return change if change.lines else None
+
+
+def _created(obj: Object) -> Change:
+    return _change(obj, "new", None, obj)
+
+
+def _change(
+    obj: Object, action: str, before: Object | None, after: Object | None, conflict: str = ""
+) -> Change:
+    kind, name = str(obj.get("kind", "")), name_of(obj)
+    old, new = _lines(before, after, "before"), _lines(after, before, "after")
+    marks = {"new": ("nothing", "new"), "removed": ("live", "nothing")}.get(action, ("live", "rendered"))
+    diff = difflib.unified_diff(
+        old, new, f"{marks[0]}/{kind}/{name}", f"{marks[1]}/{kind}/{name}", lineterm=""
+    )
+    return Change(kind, name, action, tuple(diff), conflict)
+
+
+def _identity(obj: Object) -> tuple[str, str, str]:
+    return str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj.get("kind", "")), name_of(obj)
+
+
+def _lines(obj: Object | None, other: Object | None, when: str) -> list[str]:
+    """Return an object as lines of YAML, without what the server keeps for itself, and without secrets."""
+    if obj is None:
+        return []
+    shown = {key: value for key, value in obj.items() if key != "status"}
+    metadata = dict(shown.get("metadata") or {})
+    for key in UNSTABLE:
+        metadata.pop(key, None)
+    shown["metadata"] = metadata
+    if shown.get("kind") == "Secret":
+        for part in ("data", "stringData"):
+            if shown.get(part):
+                shown[part] = {key: _masked(part, key, obj, other, when) for key in shown[part]}
+    return yaml.dump(shown, Dumper=_Dumper, sort_keys=True, width=10_000).splitlines()
+
+
+def _masked(part: str, key: str, obj: Object, other: Object | None, when: str) -> str:
+    same = other is None or dig(other, part, key) == dig(obj, part, key)
+    return "***" if same else f"*** ({when})"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quote with double quotes, as kubectl does, so that both diffs read alike."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> Any:
+    node = dumper.represent_scalar("tag:yaml.org,2002:str", value)
+    if dumper.resolve(yaml.ScalarNode, value, (True, False)) != "tag:yaml.org,2002:str":  # type: ignore[no-untyped-call]
+        node.style = '"'
+    elif "\n" in value:
+        node.style = "|"
+    return node
+
+
+_Dumper.add_representer(str, _text)
