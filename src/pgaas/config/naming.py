@@ -80,10 +80,51 @@ def database_resource_name(target: Target, database: str) -> str:
     return f"{cluster_name(target)}-{kubernetes_name(database)}"
 
 
+def server_certificate_name(target: Target) -> str:
+    """Return the name of the server's Certificate and of its Secret."""
+    return f"{cluster_name(target)}-server"
+
+
+def replication_certificate_name(target: Target) -> str:
+    """Return the name of the Certificate by which standbys log in, and of its Secret."""
+    return f"{cluster_name(target)}-replication"
+
+
+def client_ca_name(target: Target) -> str:
+    """Return the name of the client CA: its Certificate, its Secret, and the Issuer that signs with it."""
+    return f"{cluster_name(target)}-client-ca"
+
+
+def self_signed_issuer_name(target: Target) -> str:
+    """Return the name of the Issuer that the client CA itself comes from."""
+    return f"{cluster_name(target)}-selfsigned"
+
+
+def s3_secret_name(target: Target) -> str:
+    """Return the name of the Secret that the chart makes from S3 keys that stand in the configuration."""
+    return f"{cluster_name(target)}-s3"
+
+
+def monitoring_queries_name(target: Target) -> str:
+    """Return the name of the ConfigMap that holds pgaas's own metrics queries."""
+    return f"{cluster_name(target)}-monitoring-queries"
+
+
+def client_group(ins: str) -> str:
+    """Return the name of the group that a client's own people are in."""
+    return f"pgaas-{ins}"
+
+
+def load_balancer_name(target: Target, access: str) -> str:
+    """Return the name of the Service that is reached from outside Kubernetes; access is rw or ro."""
+    return f"{cluster_name(target)}-{access}-lb"
+
+
 def service_names(target: Target) -> list[str]:
     """Return the names of the Services that CloudNativePG makes, and of the two LoadBalancers beside them."""
     name = cluster_name(target)
-    return [f"{name}-rw", f"{name}-ro", f"{name}-r", f"{name}-rw-lb", f"{name}-ro-lb"]
+    own = [f"{name}-rw", f"{name}-ro", f"{name}-r"]
+    return own + [load_balancer_name(target, access) for access in ("rw", "ro")]
 
 
 def service_fqdn(target: Target, access: str, dns_suffix: str) -> str:
