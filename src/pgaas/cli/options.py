@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pgaas.cli import completion
+from pgaas.errors import UsageError
 
 
 class Output(StrEnum):
@@ -33,19 +34,19 @@ def complete_dc(ctx: Any, incomplete: str) -> list[str]:
     return completion.datacenters(ctx.params, incomplete)
 
 
-InsOption = Annotated[
-    str,
-    typer.Option("--ins", help="The client's code, such as ic1.", metavar="INS", autocompletion=complete_ins),
-]
-EnvOption = Annotated[
-    str,
-    typer.Option(
-        "--env",
-        help="The environment: local, perf, pprod, prod, or a sub-environment of hp such as dev1.",
-        metavar="ENV",
-        autocompletion=complete_env,
-    ),
-]
+_INS = typer.Option(
+    "--ins", help="The client's code, such as ic1.", metavar="INS", autocompletion=complete_ins
+)
+_ENV = typer.Option(
+    "--env",
+    help="The environment: local, perf, pprod, prod, or a sub-environment of hp such as dev1.",
+    metavar="ENV",
+    autocompletion=complete_env,
+)
+InsOption = Annotated[str, _INS]
+EnvOption = Annotated[str, _ENV]
+OptionalInsOption = Annotated[str | None, _INS]
+OptionalEnvOption = Annotated[str | None, _ENV]
 DcOption = Annotated[
     str | None,
     typer.Option(
@@ -82,3 +83,17 @@ ConfirmOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def needed(flag: str, value: str | None) -> str:
+    """Return an option that this way of calling the command needs. Raise UsageError if it was not given."""
+    if value is None:
+        raise UsageError(f"missing option {flag}", next_step=f"name it: {flag} …")
+    return value
+
+
+def root_folder(named: Path | None) -> Path:
+    """Return the folder to work in: the one named, or the nearest one upwards. Raise UsageError if it is none."""
+    from pgaas.config.root import check_root, find_root
+
+    return find_root(Path.cwd()) if named is None else check_root(named)

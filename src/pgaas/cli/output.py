@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 _RED = "31"
@@ -25,6 +26,12 @@ def say(text: str) -> None:
 def out_json(value: Any) -> None:
     """Print a result for a program: one JSON document, keys in the order given."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as one can type it here: relative to the current folder if it is below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def out_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:

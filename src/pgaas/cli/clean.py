@@ -1,0 +1,23 @@
+"""`pgaas clean`."""
+
+from __future__ import annotations
+
+from pgaas.cli.options import RootOption, root_folder
+from pgaas.cli.output import say
+
+
+def clean(root: RootOption = None) -> None:
+    """Remove confs/_generated, which `generate` writes again. Nothing else is touched.
+
+    Examples:
+      pgaas clean
+      pgaas clean --root /srv/pgaas
+    """
+    from pgaas.operations import clean as operation
+
+    files = operation.clean(root_folder(root))
+    say(
+        f"removed {operation.GENERATED} ({files} files)"
+        if files
+        else f"no {operation.GENERATED}: nothing to remove"
+    )
