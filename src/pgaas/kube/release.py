@@ -66,7 +66,7 @@ def drop_stuck_release(
         return ""
     api.delete(SECRET, record.secret, namespace)
     return (
-        f"removed Helm's record of revision {record.revision} of release {name}, left {record.status} by a helm "
+        f"removed Helm's record of revision {record.revision}, left {record.status} by a helm "
         "that was killed; no object of the cluster was touched"
     )
 
