@@ -1,0 +1,154 @@
+"""The platform team's files of one environment, read, checked, and kept for all of its clients."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from pgaas.config.checks_admin import check_admin
+from pgaas.config.environments import ADMIN_FOLDER, nearest
+from pgaas.config.load import Document, read_document
+from pgaas.config.merge import merge
+from pgaas.config.models.backup import BackupFile
+from pgaas.config.models.clients import ClientsFile
+from pgaas.config.models.datacenters import DatacentersFile
+from pgaas.config.models.plugins import PluginsFile
+from pgaas.config.models.postgresql import PostgresqlFile
+from pgaas.config.validate import validate
+from pgaas.errors import ConfigError, ConfigIssue
+
+MERGED_FILES = ("postgresql", "backup", "plugins")
+LOCAL_FILES = ("seaweedfs", "openldap", "observability")
+
+
+@dataclass(frozen=True)
+class AdminEnvironment:
+    """One environment's files: every issue of all of them, and a model of each file that has none of its own."""
+
+    folder: str
+    team_env: str
+    documents: dict[str, Document]
+    models: dict[str, BaseModel]
+    issues: tuple[ConfigIssue, ...]
+
+    def file(self, model: type[Any]) -> Any:
+        """Return the model of a file, such as `file(ClientsFile)`. Raise ConfigError if any file has an issue."""
+        if self.issues:
+            raise ConfigError(list(self.issues))
+        return next(found for found in self.models.values() if type(found) is model)
+
+    @property
+    def clients(self) -> ClientsFile:
+        """Return clients.yaml. Raise ConfigError if any file of the environment has an issue."""
+        found: ClientsFile = self.file(ClientsFile)
+        return found
+
+    @property
+    def datacenters(self) -> DatacentersFile:
+        """Return datacenters.yaml. Raise ConfigError if any file of the environment has an issue."""
+        found: DatacentersFile = self.file(DatacentersFile)
+        return found
+
+    @cached_property
+    def merged_tree(self) -> dict[str, Any]:
+        """Return the files that lie over a client's own, as one tree."""
+        tree: dict[str, Any] = {}
+        for name in MERGED_FILES:
+            tree = merge(tree, self.documents[name].data or {})
+        return tree
+
+    def part(self, name: str, *keys: str) -> Any:
+        """Return what a file holds at some keys even if it has issues, or None."""
+        value: Any = self.documents[name].data if name in self.documents else None
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+
+class ConfigCache:
+    """Keep each environment's files, so that a thousand clients read them once."""
+
+    def __init__(self) -> None:
+        self._environments: dict[tuple[Path, str], AdminEnvironment] = {}
+        self._users: dict[Path, str] = {}
+
+    def admin(self, root: Path, team_env: str) -> AdminEnvironment:
+        """Return an environment's files, read at the first call."""
+        key = (root, team_env)
+        if key not in self._environments:
+            self._environments[key] = load_admin(root, team_env)
+        return self._environments[key]
+
+    def users_folder(self, root: Path) -> str:
+        """Return the real path of confs/users, which may be a link to a checkout of its own."""
+        if root not in self._users:
+            self._users[root] = os.path.realpath(root / "confs" / "users")
+        return self._users[root]
+
+
+def file_models(team_env: str) -> dict[str, type[BaseModel]]:
+    """Return the files that an environment has, and the model of each."""
+    models: dict[str, type[BaseModel]] = {
+        "postgresql": PostgresqlFile,
+        "clients": ClientsFile,
+        "datacenters": DatacentersFile,
+        "backup": BackupFile,
+        "plugins": PluginsFile,
+    }
+    # Imported where they are needed: each model costs every start of the program a little.
+    if team_env == "local":
+        from pgaas.config.models.observability import ObservabilityFile
+        from pgaas.config.models.openldap import OpenldapFile
+        from pgaas.config.models.seaweedfs import SeaweedfsFile
+
+        models |= {"seaweedfs": SeaweedfsFile, "openldap": OpenldapFile, "observability": ObservabilityFile}
+    else:
+        from pgaas.config.models.ldap import LdapFile
+
+        models["ldap"] = LdapFile
+    return models
+
+
+def load_admin(root: Path, team_env: str) -> AdminEnvironment:
+    """Read and check all files of an environment. Raise ConfigError only if its folder is not there."""
+    folder = (ADMIN_FOLDER / team_env).as_posix()
+    models = file_models(team_env)
+    issues = _unknown_files(root / folder, folder, sorted(models), team_env)
+    documents: dict[str, Document] = {}
+    validated: dict[str, BaseModel] = {}
+    for name, model in models.items():
+        document = documents[name] = read_document(root / folder / f"{name}.yaml", root)
+        found, problems = validate(document, model)
+        issues += problems
+        if found is not None:
+            validated[name] = found
+    issues += check_admin(team_env, documents, validated)
+    return AdminEnvironment(folder, team_env, documents, validated, tuple(issues))
+
+
+def _unknown_files(path: Path, folder: str, names: list[str], team_env: str) -> list[ConfigIssue]:
+    try:
+        entries = sorted(os.listdir(path))
+    except OSError as error:
+        raise ConfigError(
+            [ConfigIssue(folder, 0, "", f"can't be read: {error.strerror}")],
+            next_step=f"the files of {team_env} belong there: {', '.join(f'{name}.yaml' for name in names)}",
+        ) from None
+    issues = []
+    for entry in entries:
+        stem, dot, ending = entry.rpartition(".")
+        if ending not in ("yaml", "yml") or entry.startswith(".") or (stem in names and ending == "yaml"):
+            continue
+        if stem in names:
+            message = f"is not read: call it {stem}.yaml"
+        elif stem in LOCAL_FILES or stem == "ldap":
+            message = f"is not a file of {team_env}"
+        else:
+            message = f"is not a file of the configuration{nearest(entry, [f'{name}.yaml' for name in names])}"
+        issues.append(ConfigIssue(f"{folder}/{entry}", 0, "", message))
+    return issues

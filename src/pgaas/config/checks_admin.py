@@ -1,0 +1,231 @@
+"""What has to fit together within and between the platform team's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from pgaas.config.environments import (
+    SHARED_ENVIRONMENT,
+    code_problem,
+    datacenter_problem,
+    known,
+    nearest,
+    resolve_environment,
+    target_problem,
+)
+from pgaas.config.identifiers import (
+    PREDEFINED_ROLES,
+    RESERVED_ROLES,
+    SAFE_PARENT_ROLES,
+    identifier_problem,
+    role_problem,
+)
+from pgaas.config.load import Document
+from pgaas.config.models.clients import Client, ClientsFile
+from pgaas.config.models.datacenters import DatacentersFile
+from pgaas.config.models.plugins import BARMAN_PLUGIN, PluginsFile
+from pgaas.config.models.postgresql import PostgresqlFile, ResourceAmounts, Resources
+from pgaas.config.models.types import duration_seconds, image_major, quantity_value
+from pgaas.config.naming import Target, cluster_name
+from pgaas.config.validate import validate_part
+from pgaas.errors import ConfigIssue, UsageError
+
+# A path within a file, and what is wrong there.
+Finding = tuple[tuple[str | int, ...], str]
+# cert-manager takes no less.
+SHORTEST_DURATION = 3600
+SHORTEST_RENEWAL = 300
+
+
+def check_admin(
+    team_env: str, documents: Mapping[str, Document], models: Mapping[str, BaseModel]
+) -> list[ConfigIssue]:
+    """Return every issue that a single field does not show; files that are broken themselves are checked as far as
+    they can be read.
+    """
+    issues: list[ConfigIssue] = []
+
+    def report(name: str, findings: Iterator[Finding]) -> None:
+        issues.extend(documents[name].issue(path, message) for path, message in findings)
+
+    postgresql, datacenters, plugins = models.get("postgresql"), models.get("datacenters"), models.get("plugins")
+    if isinstance(postgresql, PostgresqlFile):
+        report("postgresql", _check_postgresql(postgresql, team_env))
+    if isinstance(datacenters, DatacentersFile):
+        report("datacenters", _check_datacenters(datacenters))
+    if isinstance(plugins, PluginsFile):
+        report("plugins", _check_plugins(plugins))
+    profiles = _keys(documents["postgresql"], "storageProfiles")
+    places = _keys(documents["datacenters"], "datacenters")
+    for ins, client in _clients(documents["clients"], models.get("clients")):
+        report("clients", _check_client(ins, client, team_env, profiles, places))
+    return issues
+
+
+def _keys(document: Document, key: str) -> list[str] | None:
+    """Return the keys of a file's map, or None if there is none."""
+    found = (document.data or {}).get(key)
+    return list(found) if isinstance(found, dict) else None
+
+
+def _clients(document: Document, model: BaseModel | None) -> Iterator[tuple[str, Client | None]]:
+    if isinstance(model, ClientsFile):
+        yield from model.clients.items()
+        return
+    raw = (document.data or {}).get("clients")
+    for ins, value in (raw if isinstance(raw, dict) else {}).items():
+        yield ins, validate_part(Client, value)
+
+
+def _check_postgresql(file: PostgresqlFile, team_env: str) -> Iterator[Finding]:
+    seen: set[int] = set()
+    for index, entry in enumerate(file.image_catalog.images):
+        place = ("imageCatalog", "images", index)
+        if entry.major in seen:
+            yield (*place, "major"), f"{entry.major} is there twice"
+        seen.add(entry.major)
+        if image_major(entry.image) != entry.major:
+            yield (*place, "image"), f"its tag is of version {image_major(entry.image)}, not {entry.major}"
+    for name, profile in file.storage_profiles.items():
+        yield from _check_resources(("storageProfiles", name, "resources"), profile.resources)
+        yield from _check_resources(("storageProfiles", name, "sidecar", "resources"), profile.sidecar.resources)
+    yield from _check_certificates(file)
+    user = file.pgadmin_user
+    if problem := identifier_problem(user.name) or ("" if user.name in RESERVED_ROLES else role_problem(user.name)):
+        yield ("pgadminUser", "name"), problem
+    elif user.name in RESERVED_ROLES and user.name != "pgadmin_readonly":
+        yield ("pgadminUser", "name"), role_problem(user.name)
+    for index, role in enumerate(user.roles):
+        if role not in SAFE_PARENT_ROLES:
+            yield ("pgadminUser", "roles", index), f"{role!r} is not one of {', '.join(SAFE_PARENT_ROLES)}"
+    if team_env != "local" and not file.monitoring.tls:
+        yield ("monitoring", "tls"), "may be false in local only"
+    connections = file.postgresql.parameters.get("max_connections", "100")
+    if not (connections.isascii() and connections.isdigit() and 10 <= int(connections[:9]) <= 262143):
+        yield ("postgresql", "parameters", "max_connections"), f"{connections!r} is not a number from 10 to 262143"
+    yield from _duplicates(("userParameters",), file.user_parameters)
+
+
+def _check_resources(place: tuple[str | int, ...], resources: Resources) -> Iterator[Finding]:
+    for name in ResourceAmounts.model_fields:
+        request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
+        if request and limit and quantity_value(request) > quantity_value(limit):
+            yield (*place, "requests", name), f"{request} is more than the limit {limit}"
+
+
+def _check_certificates(file: PostgresqlFile) -> Iterator[Finding]:
+    times = file.certificates
+    duration, renewal = duration_seconds(times.duration), duration_seconds(times.renew_before)
+    if duration < SHORTEST_DURATION:
+        yield ("certificates", "duration"), f"{times.duration} is less than the 1h that cert-manager takes"
+    if renewal < SHORTEST_RENEWAL:
+        yield ("certificates", "renewBefore"), f"{times.renew_before} is less than the 5m that cert-manager takes"
+    if renewal >= duration:
+        yield ("certificates", "renewBefore"), f"{times.renew_before} must be shorter than duration {times.duration}"
+    if duration_seconds(times.ca_duration) < 2 * duration:
+        yield ("certificates", "caDuration"), f"{times.ca_duration} must be at least twice duration {times.duration}"
+
+
+def _check_datacenters(file: DatacentersFile) -> Iterator[Finding]:
+    prefixes = {file.dns.primary_prefix: "dns.primaryPrefix"}
+    for name, datacenter in file.datacenters.items():
+        if problem := datacenter_problem(name):
+            yield ("datacenters", name), problem
+        prefix = datacenter.dns.ro_prefix
+        if prefix in prefixes:
+            yield ("datacenters", name, "dns", "roPrefix"), f"{prefix!r} is taken by {prefixes[prefix]}"
+        prefixes[prefix] = f"datacenters.{name}.dns.roPrefix"
+
+
+def _check_plugins(file: PluginsFile) -> Iterator[Finding]:
+    names = [plugin.name for plugin in file.available_plugins]
+    if BARMAN_PLUGIN not in names:
+        yield ("availablePlugins",), f"must offer {BARMAN_PLUGIN}: every cluster archives through it"
+    yield from _duplicates(("availablePlugins",), names, "name")
+
+
+def _check_client(
+    ins: str, client: Client | None, team_env: str, profiles: list[str] | None, places: list[str] | None
+) -> Iterator[Finding]:
+    place = ("clients", ins)
+    if problem := code_problem(ins):
+        yield place, problem
+    if client is None:
+        return
+    for path, message in _check_places(ins, client, team_env, places):
+        yield (*place, *path), message
+    if profiles is not None and client.storage_profile not in profiles:
+        name = client.storage_profile
+        yield (*place, "storageProfile"), f"{name!r} is not in postgresql.yaml ({known(profiles)}){nearest(name, profiles)}"
+    for path, message in _check_credentials(client, team_env):
+        yield (*place, *path), message
+    for index, role in enumerate(client.allow.in_roles):
+        if role not in PREDEFINED_ROLES:
+            names = list(PREDEFINED_ROLES)
+            yield (*place, "allow", "inRoles", index), f"{role!r} is not a predefined role ({known(names)}){nearest(role, names)}"
+
+
+def _check_places(ins: str, client: Client, team_env: str, places: list[str] | None) -> Iterator[Finding]:
+    own = client.datacenters
+    yield from _duplicates(("datacenters",), own)
+    for index, name in enumerate(own):
+        if places is not None and name not in places:
+            yield ("datacenters", index), f"{name!r} is not in datacenters.yaml ({known(places)}){nearest(name, places)}"
+        elif team_env != SHARED_ENVIRONMENT and not code_problem(ins) and (
+            problem := target_problem(Target(ins, team_env, name))
+        ):
+            yield ("datacenters", index), problem
+    for key, name in (
+        ("primaryDatacenter", client.primary_datacenter), ("originDatacenter", client.origin_datacenter),
+    ):  # fmt: skip
+        if name is not None and name not in own:
+            yield (key,), f"{name!r} is not one of the client's datacenters ({known(own)})"
+    if client.replication.enabled and len(set(own)) < 2:
+        yield ("replication", "enabled"), "needs two datacenters, and the client has one"
+    for name in client.archive_generations:
+        if not _is_cluster_of(name, ins, own, team_env):
+            yield ("archiveGenerations", name), f"is not a cluster of {ins}: they are called ENV-{ins}-DATACENTER"
+
+
+def _is_cluster_of(name: str, ins: str, own: list[str], team_env: str) -> bool:
+    env = name.partition("-")[0]
+    try:
+        fits = resolve_environment(env).team_env == team_env
+    except UsageError:
+        return False
+    return fits and any(name == cluster_name(Target(ins, env, dc)) for dc in own)
+
+
+def _check_credentials(client: Client, team_env: str) -> Iterator[Finding]:
+    s3, place = client.s3_credentials, "s3Credentials"
+    inline = [key for key, value in (("accessKey", s3.access_key), ("secretKey", s3.secret_key)) if value is not None]
+    if inline and team_env != "local":
+        for key in inline:
+            yield (place, key), "may stand in a file of local only: put the keys into a Secret, and name it as secretName"
+    elif inline and s3.secret_name is not None:
+        yield (place,), "takes secretName, or accessKey and secretKey, not both"
+    elif len(inline) == 1:
+        yield (place,), "needs both accessKey and secretKey"
+    if not inline and s3.secret_name is None:
+        yield (place,), "needs secretName" + (", or accessKey and secretKey" if team_env == "local" else "")
+    ldap, place = client.ldap_credentials, "ldapCredentials"
+    if ldap is None:
+        return
+    if ldap.bind_password is not None and team_env != "local":
+        yield (
+            (place, "bindPassword"),
+            "may stand in a file of local only: put it into a Secret, and name it as bindPasswordSecret",
+        )
+    elif ldap.bind_password is not None and ldap.bind_password_secret is not None:
+        yield (place,), "takes bindPasswordSecret or bindPassword, not both"
+    if ldap.bind_password is None and ldap.bind_password_secret is None:
+        yield (place,), "needs bindPasswordSecret" + (", or bindPassword" if team_env == "local" else "")
+
+
+def _duplicates(place: tuple[str | int, ...], names: list[Any], key: str = "") -> Iterator[Finding]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield (*place, index, *([key] if key else [])), f"{name!r} is there twice"

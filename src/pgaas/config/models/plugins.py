@@ -1,0 +1,24 @@
+"""confs/admin/ENV/plugins.yaml: the CloudNativePG plugins that clients may choose."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pgaas.config.models.base import FileModel
+from pgaas.config.models.types import DnsName, Text
+
+# Backups and replication need it, and adding it to a live cluster is another, harder path: every cluster has it.
+BARMAN_PLUGIN = "barman-cloud.cloudnative-pg.io"
+
+
+class AvailablePlugin(FileModel):
+    """A plugin that is installed in the environment's datacenters."""
+
+    name: DnsName
+    description: Text = ""
+
+
+class PluginsFile(FileModel):
+    """The whole file."""
+
+    available_plugins: list[AvailablePlugin] = Field(default_factory=list)

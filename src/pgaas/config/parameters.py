@@ -1,0 +1,110 @@
+"""PostgreSQL parameters: their names, their values, and those that CloudNativePG keeps to itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+from pgaas.config.models.types import check_text
+
+# Upper case is refused although PostgreSQL takes it: the checks of the operator, and ours, go by the exact name.
+PARAMETER_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+
+ARCHIVE = "CloudNativePG archives through the Barman Cloud plugin"
+FILES = "CloudNativePG decides where files lie"
+LOGS = "CloudNativePG reads the log itself"
+RECOVERY = "CloudNativePG sets up replication and recovery"
+TLS = "the certificates come from cert-manager"
+NETWORK = "Services and policies rely on it"
+SERVER = "CloudNativePG owns this setting"
+# CloudNativePG 1.30's fixed and blocked parameters, and why.
+FIXED_PARAMETERS = {
+    "allow_system_table_mods": SERVER,
+    "archive_cleanup_command": ARCHIVE,
+    "archive_command": ARCHIVE,
+    "archive_library": ARCHIVE,
+    "archive_mode": ARCHIVE,
+    "bonjour": NETWORK,
+    "bonjour_name": NETWORK,
+    "cluster_name": SERVER,
+    "config_file": FILES,
+    "data_directory": FILES,
+    "data_sync_retry": SERVER,
+    "event_source": SERVER,
+    "external_pid_file": FILES,
+    "hba_file": FILES,
+    "hot_standby": RECOVERY,
+    "ident_file": FILES,
+    "jit_provider": SERVER,
+    "listen_addresses": NETWORK,
+    "log_destination": LOGS,
+    "log_directory": LOGS,
+    "log_file_mode": LOGS,
+    "log_filename": LOGS,
+    "log_rotation_age": LOGS,
+    "log_rotation_size": LOGS,
+    "log_truncate_on_rotation": LOGS,
+    "logging_collector": LOGS,
+    "pg_failover_slots.primary_dsn": RECOVERY,
+    "pg_failover_slots.standby_slot_names": RECOVERY,
+    "port": NETWORK,
+    "primary_conninfo": RECOVERY,
+    "primary_slot_name": RECOVERY,
+    "promote_trigger_file": RECOVERY,
+    "recovery_end_command": RECOVERY,
+    "recovery_min_apply_delay": RECOVERY,
+    "recovery_target": RECOVERY,
+    "recovery_target_action": RECOVERY,
+    "recovery_target_inclusive": RECOVERY,
+    "recovery_target_lsn": RECOVERY,
+    "recovery_target_name": RECOVERY,
+    "recovery_target_time": RECOVERY,
+    "recovery_target_timeline": RECOVERY,
+    "recovery_target_xid": RECOVERY,
+    "restart_after_crash": SERVER,
+    "restore_command": RECOVERY,
+    "shared_preload_libraries": "CloudNativePG has a field of its own for it",
+    "ssl": TLS,
+    "ssl_ca_file": TLS,
+    "ssl_cert_file": TLS,
+    "ssl_crl_dir": TLS,
+    "ssl_crl_file": TLS,
+    "ssl_dh_params_file": TLS,
+    "ssl_ecdh_curve": TLS,
+    "ssl_key_file": TLS,
+    "ssl_passphrase_command": TLS,
+    "ssl_passphrase_command_supports_reload": TLS,
+    "ssl_prefer_server_ciphers": TLS,
+    "stats_temp_directory": FILES,
+    "synchronized_standby_slots": RECOVERY,
+    "synchronous_standby_names": RECOVERY,
+    "syslog_facility": LOGS,
+    "syslog_ident": LOGS,
+    "syslog_sequence_numbers": LOGS,
+    "syslog_split_messages": LOGS,
+    "temp_tablespaces": FILES,
+    "unix_socket_directories": FILES,
+    "unix_socket_group": FILES,
+    "unix_socket_permissions": FILES,
+}
+
+
+def check_parameter_name(name: str) -> str:
+    """Return a parameter's name. Raise ValueError if it is none, or one that CloudNativePG sets itself."""
+    if not PARAMETER_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a PostgreSQL parameter in lower case")
+    if name in FIXED_PARAMETERS:
+        raise ValueError(f"{name} can't be set: {FIXED_PARAMETERS[name]}")
+    return name
+
+
+def _scalar_as_text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value) if isinstance(value, int | float) else value
+
+
+ParameterName = Annotated[str, AfterValidator(check_parameter_name)]
+ParameterValue = Annotated[str, BeforeValidator(_scalar_as_text), AfterValidator(check_text)]

@@ -1,0 +1,175 @@
+"""What people wrote about one target, read, checked and merged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pgaas.config.admin import MERGED_FILES, AdminEnvironment, ConfigCache
+from pgaas.config.checks_user import Offer, check_user
+from pgaas.config.environments import Environment, check_target, known, nearest
+from pgaas.config.load import USER_FILE_LIMIT, Document, read_document
+from pgaas.config.merge import Layer, merge, trace
+from pgaas.config.models.clients import Allow, Client
+from pgaas.config.models.merged import MergedConfig
+from pgaas.config.models.plugins import BARMAN_PLUGIN
+from pgaas.config.models.user import UserFile
+from pgaas.config.naming import Target
+from pgaas.config.resolved import Origin, ResolvedClient
+from pgaas.config.targets import missing_user_file
+from pgaas.config.validate import validate, validate_part
+from pgaas.errors import ConfigError, ConfigIssue, UsageError
+
+__all__ = ["ConfigCache", "resolve_client"]
+
+
+def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None) -> ResolvedClient:
+    """Return everything that the files say about a target.
+
+    Raise UsageError if the client, its environment or its datacenter is not known, and ConfigError with every issue
+    of every file.
+    """
+    cache = cache or ConfigCache()
+    environment = check_target(target)
+    admin = cache.admin(root, environment.team_env)
+    check_known(admin, target.ins, target.dc)
+    document = read_user_file(root, target.ins, environment, cache)
+    file, issues = validate(document, UserFile)
+    issues = [*admin.issues, *issues]
+    if document.data is not None:
+        issues += check_user(document, file, target, offer_to(admin, target.ins))
+    if issues or file is None:
+        raise ConfigError(issues)
+    tree = merge(with_barman(document.data or {}), admin.merged_tree)
+    try:
+        merged = MergedConfig.model_validate(tree)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        raise ConfigError([document.issue(detail["loc"], f"does not fit the platform team's: {detail['msg']}")]) from None
+    return ResolvedClient(
+        root=root,
+        target=target,
+        team_env=environment.team_env,
+        merged=merged,
+        client=admin.clients.clients[target.ins],
+        datacenters=admin.datacenters,
+        origins=Origins(lambda: origins_of(document, admin, target)),
+    )
+
+
+def check_known(admin: AdminEnvironment, ins: str, dc: str | None = None) -> None:
+    """Raise UsageError if the environment has no such client, or the client no such datacenter."""
+    clients = admin.part("clients", "clients")
+    file = f"{admin.folder}/clients.yaml"
+    if not isinstance(clients, dict):
+        return
+    if ins not in clients:
+        raise UsageError(
+            f"unknown client {ins!r} in {admin.team_env}{nearest(ins, list(clients))}",
+            where=file,
+            next_step=f"register it there, or name one of its clients ({known(list(clients))})",
+        )
+    places = admin.part("clients", "clients", ins, "datacenters")
+    if dc is None or not isinstance(places, list) or dc in places:
+        return
+    names = [place for place in places if isinstance(place, str)]
+    raise UsageError(
+        f"{ins} has no datacenter {dc!r} in {admin.team_env}{nearest(dc, names)}",
+        where=f"{file}:{admin.documents['clients'].line(('clients', ins, 'datacenters'))}",
+        next_step=f"name one of its datacenters ({known(names)})",
+    )
+
+
+def read_user_file(root: Path, ins: str, environment: Environment, cache: ConfigCache) -> Document:
+    """Read a client's file. Raise UsageError if the client has no folder for the environment."""
+    file = environment.user_file(ins)
+    path = root / file
+    folder = cache.users_folder(root)
+    real = os.path.realpath(path)
+    # confs/users may be a link to the clients' own repository; below it a link could show other people's files.
+    if not real.startswith(os.path.join(folder, ins) + os.sep):
+        issue = ConfigIssue(file.as_posix(), 0, "", f"is a link that leads out of confs/users/{ins}")
+        return Document(file.as_posix(), None, {}, (issue,))
+    if not os.path.isdir(os.path.dirname(real)):
+        raise missing_user_file(root, ins, environment)
+    return read_document(path, root, USER_FILE_LIMIT)
+
+
+def offer_to(admin: AdminEnvironment, ins: str) -> Offer:
+    """Return what the platform team offers a client, as far as its files can be read."""
+    images, plugins = admin.part("postgresql", "imageCatalog", "images"), admin.part("plugins", "availablePlugins")
+    majors, names = _each(images, "major"), _each(plugins, "name")
+    parameters = admin.part("postgresql", "userParameters")
+    user = admin.part("postgresql", "pgadminUser", "name")
+    client = validate_part(Client, admin.part("clients", "clients", ins)) if admin.issues else admin.clients.clients[ins]
+    allow = client.allow if client else validate_part(Allow, admin.part("clients", "clients", ins, "allow"))
+    return Offer(
+        majors=majors,
+        plugins=names,
+        parameters=parameters if isinstance(parameters, list) else None if admin.issues else [],
+        pgadmin_user=user if isinstance(user, str) else "pgadmin_readonly",
+        allow=allow or Allow(),
+    )
+
+
+def _each(entries: Any, key: str) -> list[Any] | None:
+    if not isinstance(entries, list):
+        return None
+    return [entry[key] for entry in entries if isinstance(entry, dict) and key in entry]
+
+
+def with_barman(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a client's tree with the Barman Cloud plugin, which no cluster is without."""
+    plugins = tree.get("plugins", [])
+    if any(plugin.get("name") == BARMAN_PLUGIN for plugin in plugins):
+        return tree
+    return {**tree, "plugins": [*plugins, {"name": BARMAN_PLUGIN}]}
+
+
+class Origins(Mapping[str, Origin]):
+    """Where each leaf came from, found out at the first question: most commands never ask."""
+
+    def __init__(self, find: Callable[[], dict[str, Origin]]) -> None:
+        self._find = find
+        self._found: dict[str, Origin] | None = None
+
+    def _all(self) -> dict[str, Origin]:
+        if self._found is None:
+            self._found = self._find()
+        return self._found
+
+    def __getitem__(self, path: str) -> Origin:
+        return self._all()[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def origins_of(document: Document, admin: AdminEnvironment, target: Target) -> dict[str, Origin]:
+    """Return the origin of each leaf of the merged tree, of `client`, and of datacenters.yaml."""
+    layers = [_layer(document), *(_layer(admin.documents[name]) for name in MERGED_FILES)]
+    client = admin.documents["clients"]
+    place = ("clients", target.ins)
+    below = Layer(
+        {"client": admin.part("clients", *place)}, client.file, lambda path: client.line((*place, *path[1:]))
+    )
+    origins = trace(layers) | trace([below]) | trace([_layer(admin.documents["datacenters"])])
+    own = (document.data or {}).get("plugins", [])
+    if len(with_barman({"plugins": own})["plugins"]) > len(own):
+        offered = admin.documents["plugins"]
+        index = (_each(admin.part("plugins", "availablePlugins"), "name") or []).index(BARMAN_PLUGIN)
+        line = offered.line(("availablePlugins", index, "name"))
+        origins.pop("plugins", None)
+        origins[f"plugins.{len(own)}.name"] = Origin(offered.file, line, BARMAN_PLUGIN)
+    return origins
+
+
+def _layer(document: Document) -> Layer:
+    return Layer(document.data or {}, document.file, document.line)

@@ -1,0 +1,40 @@
+"""What the configuration says about one target, once every file has been read, checked and merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgaas.config.models.clients import Client
+from pgaas.config.models.datacenters import DatacentersFile
+from pgaas.config.models.merged import MergedConfig
+from pgaas.config.naming import Target
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a leaf of the merged configuration came from; `overrode` are the values that lost, lowest priority first."""
+
+    file: str
+    line: int
+    value: Any
+    overrode: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResolvedClient:
+    """One target's configuration.
+
+    `merged` is the user's file under the admin's; `client` and `datacenters` are the admin's alone. `origins` maps each
+    dotted path of the merged tree to where its value came from. `team_env` is the admin folder's name.
+    """
+
+    root: Path
+    target: Target
+    team_env: str
+    merged: MergedConfig
+    client: Client
+    datacenters: DatacentersFile
+    origins: Mapping[str, Origin]
