@@ -1,0 +1,3 @@
+module pgaas-lab/pause
+
+go 1.26.0

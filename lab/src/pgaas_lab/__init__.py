@@ -1,0 +1,1 @@
+"""Two one-node Kubernetes clusters on one machine, for trying and testing pgaas."""
