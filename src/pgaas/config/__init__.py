@@ -1,1 +1,1 @@
-"""What people wrote in confs/: loading, checking, merging, names. Import from the modules; this one stays empty."""
+"""What people wrote in confs/: loading, checking, merging, names. Import from the modules."""

@@ -28,7 +28,7 @@ LOCAL_FILES = ("seaweedfs", "openldap", "observability")
 
 @dataclass(frozen=True)
 class AdminEnvironment:
-    """One environment's files: every issue of all of them, and a model of each file that has none of its own."""
+    """One environment's files: all of their issues, and a model of each file that has none."""
 
     folder: str
     team_env: str
@@ -37,7 +37,7 @@ class AdminEnvironment:
     issues: tuple[ConfigIssue, ...]
 
     def file(self, model: type[Any]) -> Any:
-        """Return the model of a file, such as `file(ClientsFile)`. Raise ConfigError if any file has an issue."""
+        """Return a file's model, such as `file(ClientsFile)`. Raise ConfigError if any has an issue."""
         if self.issues:
             raise ConfigError(list(self.issues))
         return next(found for found in self.models.values() if type(found) is model)
@@ -133,7 +133,7 @@ def load_admin(root: Path, team_env: str) -> AdminEnvironment:
 
 def _unknown_files(path: Path, folder: str, names: list[str], team_env: str) -> list[ConfigIssue]:
     try:
-        entries = sorted(os.listdir(path))
+        entries = sorted(entry.name for entry in path.iterdir())
     except OSError as error:
         raise ConfigError(
             [ConfigIssue(folder, 0, "", f"can't be read: {error.strerror}")],
@@ -141,7 +141,7 @@ def _unknown_files(path: Path, folder: str, names: list[str], team_env: str) -> 
         ) from None
     issues = []
     for entry in entries:
-        stem, dot, ending = entry.rpartition(".")
+        stem, _, ending = entry.rpartition(".")
         if ending not in ("yaml", "yml") or entry.startswith(".") or (stem in names and ending == "yaml"):
             continue
         if stem in names:
@@ -149,6 +149,8 @@ def _unknown_files(path: Path, folder: str, names: list[str], team_env: str) -> 
         elif stem in LOCAL_FILES or stem == "ldap":
             message = f"is not a file of {team_env}"
         else:
-            message = f"is not a file of the configuration{nearest(entry, [f'{name}.yaml' for name in names])}"
+            message = (
+                f"is not a file of the configuration{nearest(entry, [f'{name}.yaml' for name in names])}"
+            )
         issues.append(ConfigIssue(f"{folder}/{entry}", 0, "", message))
     return issues

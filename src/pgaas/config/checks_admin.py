@@ -43,15 +43,20 @@ SHORTEST_RENEWAL = 300
 def check_admin(
     team_env: str, documents: Mapping[str, Document], models: Mapping[str, BaseModel]
 ) -> list[ConfigIssue]:
-    """Return every issue that a single field does not show; files that are broken themselves are checked as far as
-    they can be read.
+    """Return every issue that a single field does not show.
+
+    A file that has issues of its own is checked as far as it can be read.
     """
     issues: list[ConfigIssue] = []
 
     def report(name: str, findings: Iterator[Finding]) -> None:
         issues.extend(documents[name].issue(path, message) for path, message in findings)
 
-    postgresql, datacenters, plugins = models.get("postgresql"), models.get("datacenters"), models.get("plugins")
+    postgresql, datacenters, plugins = (
+        models.get("postgresql"),
+        models.get("datacenters"),
+        models.get("plugins"),
+    )
     if isinstance(postgresql, PostgresqlFile):
         report("postgresql", _check_postgresql(postgresql, team_env))
     if isinstance(datacenters, DatacentersFile):
@@ -91,10 +96,14 @@ def _check_postgresql(file: PostgresqlFile, team_env: str) -> Iterator[Finding]:
             yield (*place, "image"), f"its tag is of version {image_major(entry.image)}, not {entry.major}"
     for name, profile in file.storage_profiles.items():
         yield from _check_resources(("storageProfiles", name, "resources"), profile.resources)
-        yield from _check_resources(("storageProfiles", name, "sidecar", "resources"), profile.sidecar.resources)
+        yield from _check_resources(
+            ("storageProfiles", name, "sidecar", "resources"), profile.sidecar.resources
+        )
     yield from _check_certificates(file)
     user = file.pgadmin_user
-    if problem := identifier_problem(user.name) or ("" if user.name in RESERVED_ROLES else role_problem(user.name)):
+    if problem := identifier_problem(user.name) or (
+        "" if user.name in RESERVED_ROLES else role_problem(user.name)
+    ):
         yield ("pgadminUser", "name"), problem
     elif user.name in RESERVED_ROLES and user.name != "pgadmin_readonly":
         yield ("pgadminUser", "name"), role_problem(user.name)
@@ -105,7 +114,10 @@ def _check_postgresql(file: PostgresqlFile, team_env: str) -> Iterator[Finding]:
         yield ("monitoring", "tls"), "may be false in local only"
     connections = file.postgresql.parameters.get("max_connections", "100")
     if not (connections.isascii() and connections.isdigit() and 10 <= int(connections[:9]) <= 262143):
-        yield ("postgresql", "parameters", "max_connections"), f"{connections!r} is not a number from 10 to 262143"
+        yield (
+            ("postgresql", "parameters", "max_connections"),
+            f"{connections!r} is not a number from 10 to 262143",
+        )
     yield from _duplicates(("userParameters",), file.user_parameters)
 
 
@@ -122,11 +134,20 @@ def _check_certificates(file: PostgresqlFile) -> Iterator[Finding]:
     if duration < SHORTEST_DURATION:
         yield ("certificates", "duration"), f"{times.duration} is less than the 1h that cert-manager takes"
     if renewal < SHORTEST_RENEWAL:
-        yield ("certificates", "renewBefore"), f"{times.renew_before} is less than the 5m that cert-manager takes"
+        yield (
+            ("certificates", "renewBefore"),
+            f"{times.renew_before} is less than the 5m that cert-manager takes",
+        )
     if renewal >= duration:
-        yield ("certificates", "renewBefore"), f"{times.renew_before} must be shorter than duration {times.duration}"
+        yield (
+            ("certificates", "renewBefore"),
+            f"{times.renew_before} must be shorter than duration {times.duration}",
+        )
     if duration_seconds(times.ca_duration) < 2 * duration:
-        yield ("certificates", "caDuration"), f"{times.ca_duration} must be at least twice duration {times.duration}"
+        yield (
+            ("certificates", "caDuration"),
+            f"{times.ca_duration} must be at least twice duration {times.duration}",
+        )
 
 
 def _check_datacenters(file: DatacentersFile) -> Iterator[Finding]:
@@ -159,13 +180,19 @@ def _check_client(
         yield (*place, *path), message
     if profiles is not None and client.storage_profile not in profiles:
         name = client.storage_profile
-        yield (*place, "storageProfile"), f"{name!r} is not in postgresql.yaml ({known(profiles)}){nearest(name, profiles)}"
+        yield (
+            (*place, "storageProfile"),
+            f"{name!r} is not in postgresql.yaml ({known(profiles)}){nearest(name, profiles)}",
+        )
     for path, message in _check_credentials(client, team_env):
         yield (*place, *path), message
     for index, role in enumerate(client.allow.in_roles):
         if role not in PREDEFINED_ROLES:
             names = list(PREDEFINED_ROLES)
-            yield (*place, "allow", "inRoles", index), f"{role!r} is not a predefined role ({known(names)}){nearest(role, names)}"
+            yield (
+                (*place, "allow", "inRoles", index),
+                f"{role!r} is not a predefined role ({known(names)}){nearest(role, names)}",
+            )
 
 
 def _check_places(ins: str, client: Client, team_env: str, places: list[str] | None) -> Iterator[Finding]:
@@ -173,9 +200,14 @@ def _check_places(ins: str, client: Client, team_env: str, places: list[str] | N
     yield from _duplicates(("datacenters",), own)
     for index, name in enumerate(own):
         if places is not None and name not in places:
-            yield ("datacenters", index), f"{name!r} is not in datacenters.yaml ({known(places)}){nearest(name, places)}"
-        elif team_env != SHARED_ENVIRONMENT and not code_problem(ins) and (
-            problem := target_problem(Target(ins, team_env, name))
+            yield (
+                ("datacenters", index),
+                f"{name!r} is not in datacenters.yaml ({known(places)}){nearest(name, places)}",
+            )
+        elif (
+            team_env != SHARED_ENVIRONMENT
+            and not code_problem(ins)
+            and (problem := target_problem(Target(ins, team_env, name)))
         ):
             yield ("datacenters", index), problem
     for key, name in (
@@ -187,7 +219,10 @@ def _check_places(ins: str, client: Client, team_env: str, places: list[str] | N
         yield ("replication", "enabled"), "needs two datacenters, and the client has one"
     for name in client.archive_generations:
         if not _is_cluster_of(name, ins, own, team_env):
-            yield ("archiveGenerations", name), f"is not a cluster of {ins}: they are called ENV-{ins}-DATACENTER"
+            yield (
+                ("archiveGenerations", name),
+                f"is not a cluster of {ins}: they are called ENV-{ins}-DATACENTER",
+            )
 
 
 def _is_cluster_of(name: str, ins: str, own: list[str], team_env: str) -> bool:
@@ -201,10 +236,17 @@ def _is_cluster_of(name: str, ins: str, own: list[str], team_env: str) -> bool:
 
 def _check_credentials(client: Client, team_env: str) -> Iterator[Finding]:
     s3, place = client.s3_credentials, "s3Credentials"
-    inline = [key for key, value in (("accessKey", s3.access_key), ("secretKey", s3.secret_key)) if value is not None]
+    inline = [
+        key
+        for key, value in (("accessKey", s3.access_key), ("secretKey", s3.secret_key))
+        if value is not None
+    ]
     if inline and team_env != "local":
         for key in inline:
-            yield (place, key), "may stand in a file of local only: put the keys into a Secret, and name it as secretName"
+            yield (
+                (place, key),
+                "may stand in a file of local only: put the keys into a Secret, and name it as secretName",
+            )
     elif inline and s3.secret_name is not None:
         yield (place,), "takes secretName, or accessKey and secretKey, not both"
     elif len(inline) == 1:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgaas.config.environments import known, nearest
-from pgaas.config.identifiers import DANGEROUS_PARENT_ROLES, PREDEFINED_ROLES, SAFE_PARENT_ROLES, common_name_problem
+from pgaas.config.identifiers import (
+    DANGEROUS_PARENT_ROLES,
+    PREDEFINED_ROLES,
+    SAFE_PARENT_ROLES,
+    common_name_problem,
+)
 from pgaas.config.load import Document
 from pgaas.config.models.clients import Allow
 from pgaas.config.models.plugins import BARMAN_PLUGIN
@@ -33,7 +38,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class View:
-    """A client's file as far as it can be read: entries that are broken themselves are left out, but not their names."""
+    """A client's file as far as it can be read: broken entries are left out, but not their names."""
 
     major: int | None
     parameters: list[str]
@@ -83,7 +88,9 @@ def _broken_view(data: dict[str, Any]) -> View:
     postgresql = raw if isinstance(raw, dict) else {}
     major, parameters = postgresql.get("majorVersion"), postgresql.get("parameters")
     parts = {
-        key: [(index, part) for index, entry in enumerate(entries(key)) if (part := validate_part(model, entry))]
+        key: [
+            (index, part) for index, entry in enumerate(entries(key)) if (part := validate_part(model, entry))
+        ]
         for key, model in (("plugins", UserPlugin), ("databases", UserDatabase), ("roles", UserRole))
     }
     return View(
@@ -121,10 +128,17 @@ def _check_names(view: View, offer: Offer) -> Iterator[Finding]:
         seen: dict[str, str] = {}
         for index, entry in entries:
             first = seen.setdefault(kubernetes_name(entry.name), entry.name)
-            if index and first == entry.name and any(other.name == first for at, other in entries if at < index):
+            if (
+                index
+                and first == entry.name
+                and any(other.name == first for at, other in entries if at < index)
+            ):
                 yield (key, index, "name"), f"{entry.name!r} is there twice"
             elif first != entry.name:
-                yield (key, index, "name"), f"{entry.name!r} and {first!r} are one name in Kubernetes, which has no '_'"
+                yield (
+                    (key, index, "name"),
+                    f"{entry.name!r} and {first!r} are one name in Kubernetes, which has no '_'",
+                )
     for index, role in view.roles:
         if role.name == offer.pgadmin_user:
             yield ("roles", index, "name"), f"{role.name!r} is reserved: pgAdmin logs in with it"
@@ -137,17 +151,20 @@ def _check_ownership(view: View) -> Iterator[Finding]:
             names = sorted(view.role_names)
             yield (
                 ("databases", index, "owner"),
-                f"{database.owner!r} is not declared in roles ({known(names)}){nearest(database.owner, names)}",
+                f"{database.owner!r} is not in roles ({known(names)}){nearest(database.owner, names)}",
             )
         elif database.owner in absent:
-            yield ("databases", index, "owner"), f"{database.owner!r} is declared absent, so it can't own a database"
+            yield (
+                ("databases", index, "owner"),
+                f"{database.owner!r} is declared absent, so it can't own a database",
+            )
     for index, role in view.roles:
         for at, name in enumerate(role.databases):
             if name not in view.database_names:
                 names = sorted(view.database_names)
                 yield (
                     ("roles", index, "databases", at),
-                    f"{name!r} is not declared in databases ({known(names)}){nearest(name, names)}",
+                    f"{name!r} is not in databases ({known(names)}){nearest(name, names)}",
                 )
             elif name in role.databases[:at]:
                 yield ("roles", index, "databases", at), f"{name!r} is there twice"
@@ -159,7 +176,10 @@ def _check_rights(view: View, allow: Allow) -> Iterator[Finding]:
     for index, role in view.roles:
         for right in ("superuser", "replication", "bypassrls", "createrole"):
             if getattr(role, right) and not getattr(allow, right):
-                yield ("roles", index, right), f"is refused: the platform team's clients.yaml does not allow {right}"
+                yield (
+                    ("roles", index, right),
+                    f"is refused: the platform team's clients.yaml does not allow {right}",
+                )
 
 
 def _check_parents(view: View, allow: Allow) -> Iterator[Finding]:
@@ -176,12 +196,16 @@ def _check_parents(view: View, allow: Allow) -> Iterator[Finding]:
             elif parent in SAFE_PARENT_ROLES or parent in allow.in_roles:
                 since = PREDEFINED_ROLES.get(parent, 0)
                 if view.major is not None and view.major < since:
-                    yield place, f"{parent} exists from PostgreSQL {since} on, and majorVersion is {view.major}"
+                    yield (
+                        place,
+                        f"{parent} exists from PostgreSQL {since} on, and majorVersion is {view.major}",
+                    )
             elif parent in DANGEROUS_PARENT_ROLES:
                 yield place, f"is refused: {parent} gives away the server, and clients.yaml does not allow it"
             else:
-                names = sorted(view.role_names | set(SAFE_PARENT_ROLES) | set(allow.in_roles))
-                yield place, f"{parent!r} is neither a role of this file nor one of {', '.join(SAFE_PARENT_ROLES)}{nearest(parent, names)}"
+                names = [*view.role_names, *SAFE_PARENT_ROLES, *allow.in_roles]
+                more = nearest(parent, names) or f" ({', '.join(SAFE_PARENT_ROLES)})"
+                yield place, f"{parent!r} is no role of this file, and none that clients may join{more}"
     yield from _check_cycles(view)
 
 
@@ -225,7 +249,7 @@ def _check_common_names(view: View, target: Target, pgadmin_user: str) -> Iterat
         elif (before := chosen.setdefault(database.owner, (pattern, index)))[0] != pattern:
             yield (
                 place,
-                f"{database.owner} has the common name {before[0]} already (databases.{before[1]}): a role has one certificate",
+                f"{database.owner} is {before[0]} in databases.{before[1]}: a role has one certificate",
             )
     taken = {common_name(pgadmin_user, target): pgadmin_user}
     for index, role in view.roles:
@@ -235,9 +259,16 @@ def _check_common_names(view: View, target: Target, pgadmin_user: str) -> Iterat
         name, at = chosen.get(role.name, (default, -1))
         place = ("databases", at, "cnPattern") if at >= 0 else ("roles", index, "name")
         if at < 0 and len(name) > COMMON_NAME_LIMIT:
-            yield place, f"its certificate's common name {name} has {len(name)} characters, and {COMMON_NAME_LIMIT} is the limit"
+            yield (
+                place,
+                f"its common name {name} has {len(name)} characters, and a certificate's holds"
+                f" {COMMON_NAME_LIMIT}: shorten the role's name, or set cnPattern where it owns a database",
+            )
         if taken.setdefault(name, role.name) != role.name:
-            yield place, f"the common name {name} is {taken[name]}'s already: one certificate would log in as two roles"
+            yield (
+                place,
+                f"{name} is the common name of {taken[name]}: one certificate would log in as two roles",
+            )
 
 
 def has_certificate(role: UserRole, databases: list[UserDatabase]) -> bool:

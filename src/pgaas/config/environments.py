@@ -70,7 +70,7 @@ def code_problem(code: str) -> str:
 def datacenter_problem(dc: str) -> str:
     """Say why a text can't be a datacenter's name, or return an empty text."""
     if not DATACENTER.fullmatch(dc):
-        return f"{dc!r} is not a datacenter's name: it takes lower-case letters, digits and single '-' between them"
+        return f"{dc!r} is not a datacenter's name: it takes lower-case letters, digits and single '-'"
     if GENERATION_LIKE.fullmatch(dc):
         return f"{dc!r} is not a datacenter's name: -g and a number mark the generation of an archive"
     return ""
@@ -80,14 +80,14 @@ def target_problem(target: Target) -> str:
     """Say why valid codes can't be put together, or return an empty text."""
     name = cluster_name(target)
     if len(name) > CLUSTER_NAME_LIMIT:
-        return f"the cluster's name {name} has {len(name)} characters, and CloudNativePG takes {CLUSTER_NAME_LIMIT}"
+        return f"the cluster's name {name} has {len(name)} characters, and may have {CLUSTER_NAME_LIMIT}"
     if namespace(target) in FOREIGN_NAMESPACES or target.ins == "kube":
         return f"the namespace {namespace(target)} belongs to the platform"
     return ""
 
 
 def check_target(target: Target) -> Environment:
-    """Return the environment of a target. Raise UsageError if INS, ENV or DC can't be a name, or not together."""
+    """Return a target's environment. Raise UsageError if INS, ENV or DC can't be names, or not together."""
     if problem := code_problem(target.ins):
         raise UsageError(f"--ins {target.ins!r}: {problem}")
     environment = resolve_environment(target.env)

@@ -1,7 +1,7 @@
 """What a role, a database or a common name may be called.
 
-These names are written unquoted into pg_hba.conf and pg_ident.conf, and become parts of Kubernetes names and of
-certificates. So what may pass is listed; nothing is escaped.
+These names are written unquoted into pg_hba.conf and pg_ident.conf, and become parts of Kubernetes names and
+of certificates. So what may pass is listed; nothing is escaped.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ RESERVED_ROLES = frozenset(
     | {"cnpg_pooler_pgbouncer", "cnpg_metrics_exporter"}
     | {"public", "none", "user", "current_role", "current_user", "session_user"}
 )
-# The Secret of a role's certificate is CLUSTER-client-ROLE; the one of the certificate authority is CLUSTER-client-ca.
+# A role's certificate lies in the Secret CLUSTER-client-ROLE, the certificate authority in CLUSTER-client-ca.
 CERTIFICATE_AUTHORITY_ROLE = "ca"
 RESERVED_DATABASES = frozenset({"postgres", "pgaas", "template0", "template1"})
 RESERVED_PREFIXES = ("pg_", "pg-", "cnpg_", "cnpg-")
 
-# PostgreSQL's predefined roles that give no way to the server's files, programs or connections, and since which version.
+# Predefined roles that open no way to the server's files, programs or connections, and since which version.
 SAFE_PARENT_ROLES = {
     "pg_checkpoint": 15,
     "pg_maintain": 17,
@@ -64,7 +64,9 @@ def identifier_problem(name: str) -> str:
 def role_problem(name: str) -> str:
     """Say why a client's role can't have this name, or return an empty text."""
     if name.startswith(RESERVED_PREFIXES):
-        return f"{name!r} is reserved: names that begin with pg_ or cnpg_ belong to PostgreSQL and the operator"
+        return (
+            f"{name!r} is reserved: names that begin with pg_ or cnpg_ belong to PostgreSQL and the operator"
+        )
     if name in RESERVED_ROLES:
         return f"{name!r} is reserved: PostgreSQL or the platform has a role of this name"
     if name == CERTIFICATE_AUTHORITY_ROLE:
@@ -75,7 +77,9 @@ def role_problem(name: str) -> str:
 def database_problem(name: str) -> str:
     """Say why a client's database can't have this name, or return an empty text."""
     if name.startswith(RESERVED_PREFIXES):
-        return f"{name!r} is reserved: names that begin with pg_ or cnpg_ belong to PostgreSQL and the operator"
+        return (
+            f"{name!r} is reserved: names that begin with pg_ or cnpg_ belong to PostgreSQL and the operator"
+        )
     if name in RESERVED_DATABASES:
         return f"{name!r} is reserved: PostgreSQL or the platform has a database of this name"
     return identifier_problem(name)

@@ -1,7 +1,7 @@
 """Read a file that people wrote: plain data, and the line of every key.
 
-YAML 1.2's core types over libyaml's events, without recursion: what is nested, repeated or referred to too much is an
-issue with a line, and never exhausts the machine.
+YAML 1.2's core types over libyaml's events, without recursion: what is nested, repeated or referred to too
+much is an issue with a line, and never exhausts the machine.
 """
 
 from __future__ import annotations
@@ -203,7 +203,9 @@ class Builder:
             elif kind is DocumentStartEvent:
                 self.documents += 1
                 if self.documents > 1:
-                    raise Refused(event.start_mark.line + 1, "holds more than one document: a second --- begins here")
+                    raise Refused(
+                        event.start_mark.line + 1, "holds more than one document: a second --- begins here"
+                    )
 
     def take_key(self, event: ScalarEvent, line: int) -> None:
         """Take a map's next key."""

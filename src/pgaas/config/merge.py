@@ -36,10 +36,12 @@ class Layer:
 def trace(layers: Sequence[Layer]) -> dict[str, Origin]:
     """Return each leaf of the merged layers (lowest first) with its origin and what lost to it.
 
-    A leaf is a text, number or truth value, or an empty map or list; in a list that won, each element has leaves of
-    its own, and all of them overrode the whole of what lost.
+    A leaf is a text, number or truth value, or an empty map or list; in a list that won, each element has
+    leaves of its own, and all of them overrode the whole of what lost.
     """
-    return {".".join(path): origin for path, origin in _leaves([(layer, layer.tree) for layer in layers], (), ())}
+    return {
+        ".".join(path): origin for path, origin in _leaves([(layer, layer.tree) for layer in layers], (), ())
+    }
 
 
 def _leaves(

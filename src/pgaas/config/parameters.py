@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from pgaas.config.models.types import check_text
 
-# Upper case is refused although PostgreSQL takes it: the checks of the operator, and ours, go by the exact name.
+# Upper case is refused although PostgreSQL takes it: the operator's checks, and ours, go by the exact name.
 PARAMETER_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 
 ARCHIVE = "CloudNativePG archives through the Barman Cloud plugin"

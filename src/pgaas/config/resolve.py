@@ -30,8 +30,8 @@ __all__ = ["ConfigCache", "resolve_client"]
 def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None) -> ResolvedClient:
     """Return everything that the files say about a target.
 
-    Raise UsageError if the client, its environment or its datacenter is not known, and ConfigError with every issue
-    of every file.
+    Raise UsageError if the client, its environment or its datacenter is not known, and ConfigError with every
+    issue of every file.
     """
     cache = cache or ConfigCache()
     environment = check_target(target)
@@ -49,7 +49,9 @@ def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None)
         merged = MergedConfig.model_validate(tree)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
-        raise ConfigError([document.issue(detail["loc"], f"does not fit the platform team's: {detail['msg']}")]) from None
+        raise ConfigError(
+            [document.issue(detail["loc"], f"does not fit the platform team's: {detail['msg']}")]
+        ) from None
     return ResolvedClient(
         root=root,
         target=target,
@@ -89,23 +91,30 @@ def read_user_file(root: Path, ins: str, environment: Environment, cache: Config
     file = environment.user_file(ins)
     path = root / file
     folder = cache.users_folder(root)
-    real = os.path.realpath(path)
-    # confs/users may be a link to the clients' own repository; below it a link could show other people's files.
-    if not real.startswith(os.path.join(folder, ins) + os.sep):
+    real = Path(os.path.realpath(path))
+    # confs/users may be a link to the clients' own repository; a link below it could show others' files.
+    if not real.is_relative_to(f"{folder}/{ins}"):
         issue = ConfigIssue(file.as_posix(), 0, "", f"is a link that leads out of confs/users/{ins}")
         return Document(file.as_posix(), None, {}, (issue,))
-    if not os.path.isdir(os.path.dirname(real)):
+    if not real.parent.is_dir():
         raise missing_user_file(root, ins, environment)
     return read_document(path, root, USER_FILE_LIMIT)
 
 
 def offer_to(admin: AdminEnvironment, ins: str) -> Offer:
     """Return what the platform team offers a client, as far as its files can be read."""
-    images, plugins = admin.part("postgresql", "imageCatalog", "images"), admin.part("plugins", "availablePlugins")
+    images, plugins = (
+        admin.part("postgresql", "imageCatalog", "images"),
+        admin.part("plugins", "availablePlugins"),
+    )
     majors, names = _each(images, "major"), _each(plugins, "name")
     parameters = admin.part("postgresql", "userParameters")
     user = admin.part("postgresql", "pgadminUser", "name")
-    client = validate_part(Client, admin.part("clients", "clients", ins)) if admin.issues else admin.clients.clients[ins]
+    client = (
+        validate_part(Client, admin.part("clients", "clients", ins))
+        if admin.issues
+        else admin.clients.clients[ins]
+    )
     allow = client.allow if client else validate_part(Allow, admin.part("clients", "clients", ins, "allow"))
     return Offer(
         majors=majors,

@@ -15,7 +15,7 @@ from pgaas.config.naming import Target
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a leaf of the merged configuration came from; `overrode` are the values that lost, lowest priority first."""
+    """Where a leaf of the configuration came from; `overrode` are the values that lost, lowest first."""
 
     file: str
     line: int
@@ -27,8 +27,9 @@ class Origin:
 class ResolvedClient:
     """One target's configuration.
 
-    `merged` is the user's file under the admin's; `client` and `datacenters` are the admin's alone. `origins` maps each
-    dotted path of the merged tree to where its value came from. `team_env` is the admin folder's name.
+    `merged` is the user's file under the admin's; `client` and `datacenters` are the admin's alone.
+    `origins` maps each dotted path of the merged tree (and, as `client.…`, `dns.…`, `datacenters.…`, of
+    those two) to where its value came from. `team_env` is the admin folder's name.
     """
 
     root: Path

@@ -1,4 +1,4 @@
-"""Which targets there are: every client, in each environment it has a file for, in each of its datacenters."""
+"""Which targets there are: each client, environment it has a file for, and datacenter it is in."""
 
 from __future__ import annotations
 
@@ -26,8 +26,21 @@ from pgaas.errors import ConfigError, ConfigIssue, UsageError
 def list_targets(root: Path, env: str | None = None, cache: ConfigCache | None = None) -> list[Target]:
     """Return all targets, or those of one environment, by client, environment and datacenter.
 
-    Raise ConfigError if the platform team's files have issues, or a folder below confs/users stands for no client or
-    environment; raise UsageError if no client has a file for `env`.
+    Raise ConfigError if the platform team's files have issues, or a folder below confs/users stands for no
+    client or environment; raise UsageError if no client has a file for `env`.
+    """
+    targets, issues = find_targets(root, env, cache)
+    if issues:
+        raise ConfigError(issues)
+    return targets
+
+
+def find_targets(
+    root: Path, env: str | None = None, cache: ConfigCache | None = None
+) -> tuple[list[Target], list[ConfigIssue]]:
+    """Return the targets that can be told, as `list_targets` does, and what keeps others from being told.
+
+    Raise UsageError if no client has a file for `env`.
     """
     cache = cache or ConfigCache()
     wanted = resolve_environment(env).env if env is not None else None
@@ -50,21 +63,20 @@ def list_targets(root: Path, env: str | None = None, cache: ConfigCache | None =
             target = Target(ins, found, dc)
             if problem := target_problem(target):
                 issues[ConfigIssue(file, 0, "", problem)] = None
+                continue
             targets.append(target)
-    if issues:
-        raise ConfigError(list(issues))
-    if wanted is not None and not targets:
+    if wanted is not None and not targets and not issues:
         names = sorted({found for _, found in _user_files(root, {})})
         raise UsageError(
             f"no client has a file for the environment {wanted!r}{nearest(wanted, names)}",
             where=USERS_FOLDER.as_posix(),
             next_step=known(names),
         )
-    return targets
+    return targets, list(issues)
 
 
 def default_datacenter(root: Path, ins: str, env: str, cache: ConfigCache | None = None) -> str:
-    """Return the first datacenter of a client's list. Raise UsageError if there is no such client or environment."""
+    """Return the first datacenter of a client's list. Raise UsageError if the client is not known."""
     from pgaas.config.resolve import check_known
 
     if problem := code_problem(ins):
@@ -121,6 +133,8 @@ def _folders(path: Path) -> list[str]:
     """Return the folders in a folder, those that links lead to included, hidden ones not."""
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+            return sorted(
+                entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
+            )
     except OSError:
         return []

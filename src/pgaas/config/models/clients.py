@@ -53,7 +53,7 @@ class Allow(FileModel):
 
 
 class Client(FileModel):
-    """One client in one environment. `archive_generations` maps a cluster's name to how many lives it has had."""
+    """One client in one environment; `archive_generations` maps a cluster's name to which life it is in."""
 
     datacenters: Annotated[list[Line], Field(min_length=1)]
     primary_datacenter: Line | None = None

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pgaas.config.models.base import FileModel
-from pgaas.config.models.types import AnnotationName, DnsLabel, DnsName, DnsSuffix, HttpUrl, Line, Region, Text
+from pgaas.config.models.types import (
+    AnnotationName,
+    DnsLabel,
+    DnsName,
+    DnsSuffix,
+    HttpUrl,
+    Line,
+    Region,
+    Text,
+)
 
 TimeToLive = Annotated[int, Field(ge=1, le=86400)]
 

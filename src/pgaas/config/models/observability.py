@@ -44,7 +44,7 @@ class Scrape(FileModel):
 
 
 class OtelCollector(FileModel):
-    """The collector between the instances, the operator and Prometheus; the operator's pods are discovered."""
+    """The collector between instances, operator and Prometheus; the operator's pods are discovered."""
 
     scrape: Scrape = Field(default_factory=Scrape)
     operator_tls: bool = False

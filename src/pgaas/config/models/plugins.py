@@ -7,7 +7,7 @@ from pydantic import Field
 from pgaas.config.models.base import FileModel
 from pgaas.config.models.types import DnsName, Text
 
-# Backups and replication need it, and adding it to a live cluster is another, harder path: every cluster has it.
+# Every cluster has it: backups and replication need it, and a live cluster is hard to add it to.
 BARMAN_PLUGIN = "barman-cloud.cloudnative-pg.io"
 
 

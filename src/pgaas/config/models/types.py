@@ -30,8 +30,8 @@ CRON_FIELDS = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
     ("day of month", 1, 31, ()),
-    ("month", 1, 12, ("jan feb mar apr may jun jul aug sep oct nov dec").split()),
-    ("day of week", 0, 6, ("sun mon tue wed thu fri sat").split()),
+    ("month", 1, 12, ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]),
+    ("day of week", 0, 6, ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
 )
 
 
@@ -100,7 +100,7 @@ def _matching(pattern: re.Pattern[str], example: str) -> Callable[[str], str]:
 
 
 def check_schedule(value: str) -> str:
-    """Return a schedule of six fields, seconds first, as CloudNativePG takes it. Raise ValueError if it is none."""
+    """Return a schedule of six fields, seconds first. Raise ValueError if it is none."""
     fields = value.split()
     if len(fields) != len(CRON_FIELDS):
         raise ValueError(f"{value!r} has {len(fields)} fields, not six: second minute hour day month weekday")
@@ -118,7 +118,9 @@ def _check_cron_item(item: str, name: str, low: int, high: int, names: list[str]
         return
     first, dash, last = body.partition("-")
     bounds = [_cron_number(part, names, low) for part in ((first, last) if dash else (first,))]
-    if any(bound is None or not low <= bound <= high for bound in bounds) or bounds != sorted(bounds, key=str_key):
+    if any(bound is None or not low <= bound <= high for bound in bounds) or bounds != sorted(
+        bounds, key=str_key
+    ):
         raise ValueError(f"{item!r} is not a {name} from {low} to {high}")
 
 
@@ -136,14 +138,18 @@ def _cron_number(text: str, names: list[str] | tuple[()], low: int) -> int | Non
 def check_dns_name(value: str) -> str:
     """Return a lower-case DNS name. Raise ValueError if it is none."""
     if len(value) > 253 or not all(DNS_LABEL.fullmatch(label) for label in value.split(".")):
-        raise ValueError(f"{value!r} is not a DNS name: lower-case letters, digits and '-', in labels of 1 to 63")
+        raise ValueError(
+            f"{value!r} is not a DNS name: lower-case letters, digits and '-', in labels of 1 to 63"
+        )
     return value
 
 
 def check_dns_suffix(value: str) -> str:
     """Return a DNS name short enough to put names before it. Raise ValueError if it is too long."""
     if len(value) > DNS_SUFFIX_LIMIT:
-        raise ValueError(f"has {len(value)} characters: names are put before it, so at most {DNS_SUFFIX_LIMIT}")
+        raise ValueError(
+            f"has {len(value)} characters: names are put before it, so at most {DNS_SUFFIX_LIMIT}"
+        )
     return check_dns_name(value)
 
 
@@ -151,13 +157,13 @@ def check_bucket(value: str) -> str:
     """Return a bucket's name. Raise ValueError if S3 would refuse it."""
     if not BUCKET.fullmatch(value) or ".." in value or IPV4.fullmatch(value):
         raise ValueError(
-            f"{value!r} is not a bucket name: 3 to 63 of lower-case letters, digits, '.' and '-', and no address"
+            f"{value!r} is not a bucket name: 3 to 63 lower-case letters, digits, '.', '-', and no address"
         )
     return value
 
 
 def check_cidr(value: str) -> str:
-    """Return a network such as 10.0.0.0/8. Raise ValueError if it is none, or names a host inside a network."""
+    """Return a network such as 10.0.0.0/8. Raise ValueError if it is none, or a host inside of one."""
     import ipaddress
 
     if "/" not in value:
@@ -198,7 +204,9 @@ def check_image(value: str) -> str:
     """Return a container image with its tag. Raise ValueError if it has none, or one that moves by design."""
     found = IMAGE.fullmatch(value)
     if not found:
-        raise ValueError(f"{value!r} is not an image with a tag, such as registry.example.com/postgresql:17.11")
+        raise ValueError(
+            f"{value!r} is not an image with a tag, such as registry.example.com/postgresql:17.11"
+        )
     if not re.match(r"[0-9]+(\.|-|$)", found["tag"]):
         raise ValueError(f"the tag {found['tag']!r} must begin with the PostgreSQL version")
     return value
@@ -239,7 +247,7 @@ def check_search_filter(value: str) -> str:
     check_line(value)
     if "{" in value:
         raise ValueError(
-            f"{value!r}: pgAdmin fills nothing into the filter and adds (uid=LOGIN) itself: write (objectclass=*)"
+            f"{value!r}: pgAdmin fills nothing in, and adds (uid=LOGIN) itself: write (objectclass=*)"
         )
     depth = 0
     for position, character in enumerate(value):
@@ -272,9 +280,13 @@ Quantity = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(check
 Size = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(check_size)]
 Duration = Annotated[str, AfterValidator(check_duration)]
 Retention = Annotated[str, AfterValidator(_matching(RETENTION, "a retention such as 14d, 4w or 3m"))]
-PrometheusDuration = Annotated[str, AfterValidator(_matching(PROMETHEUS_DURATION, "a duration such as 30s or 15d"))]
+PrometheusDuration = Annotated[
+    str, AfterValidator(_matching(PROMETHEUS_DURATION, "a duration such as 30s or 15d"))
+]
 Schedule = Annotated[str, AfterValidator(check_schedule)]
-DnsLabel = Annotated[str, AfterValidator(_matching(DNS_LABEL, "a name of lower-case letters, digits and '-'"))]
+DnsLabel = Annotated[
+    str, AfterValidator(_matching(DNS_LABEL, "a name of lower-case letters, digits and '-'"))
+]
 DnsName = Annotated[str, AfterValidator(check_dns_name)]
 DnsSuffix = Annotated[str, AfterValidator(check_dns_suffix)]
 Bucket = Annotated[str, AfterValidator(check_bucket)]

@@ -13,14 +13,14 @@ from pgaas.config.parameters import ParameterName, ParameterValue
 
 
 def check_role_name(name: str) -> str:
-    """Return a role's name. Raise ValueError if it is reserved or can't be written everywhere it must be."""
+    """Return a role's name. Raise ValueError if it is reserved, or can't be written wherever it must."""
     if problem := role_problem(name):
         raise ValueError(problem)
     return name
 
 
 def check_database_name(name: str) -> str:
-    """Return a database's name. Raise ValueError if it is reserved or can't be written everywhere it must be."""
+    """Return a database's name. Raise ValueError if it is reserved, or can't be written wherever it must."""
     if problem := database_problem(name):
         raise ValueError(problem)
     return name
