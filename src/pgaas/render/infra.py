@@ -1,0 +1,59 @@
+"""The values of the local charts for S3, LDAP and observability, made for the clients of `local`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pgaas.config.admin import ConfigCache
+from pgaas.config.models.observability import ObservabilityFile
+from pgaas.config.models.openldap import OpenldapFile
+from pgaas.config.models.seaweedfs import SeaweedfsFile
+from pgaas.render.dump import dump_plain
+from pgaas.render.write import GENERATED_FOLDER, write_text
+
+LOCAL = "local"
+INFRA_FOLDER = GENERATED_FOLDER / "local-infra"
+
+
+def infra_values(root: Path, cache: ConfigCache | None = None) -> dict[str, dict[str, Any]]:
+    """Return each chart's values, by its name. Raise ConfigError with every issue of the files."""
+    admin = (cache or ConfigCache()).admin(root, LOCAL)
+    clients = admin.clients.clients
+    return {
+        "seaweedfs": {
+            **_plain(admin.file(SeaweedfsFile).seaweedfs),
+            "buckets": sorted({client.s3_bucket for client in clients.values()}),
+        },
+        "openldap": {
+            **_plain(admin.file(OpenldapFile).openldap),
+            "users": [ldap_user(ins) for ins in clients],
+        },
+        "observability": {**_plain(admin.file(ObservabilityFile).observability), "clients": list(clients)},
+    }
+
+
+def ldap_user(ins: str) -> dict[str, str]:
+    """Return a client's only user in the local directory, whose password is its name."""
+    return {"cn": ins, "uid": ins, "sn": ins, "mail": f"mail@{ins}.local", "password": ins}
+
+
+def write_infra(root: Path) -> list[Path]:
+    """Write the values files of the local infrastructure and return their paths.
+
+    Raise ConfigError with every issue of the environment's files, UsageError if the file system refuses.
+    """
+    written = []
+    for name, values in infra_values(root).items():
+        path = root / INFRA_FOLDER / f"{name}-values.yaml"
+        made_from = f"confs/admin/{LOCAL}/{name}.yaml and confs/admin/{LOCAL}/clients.yaml"
+        header = f"# Made by `pgaas generate`: edits will be lost.\n# From {made_from}\n"
+        # Each of them holds a password.
+        write_text(path, header + dump_plain(values), secret=True)
+        written.append(path)
+    return written
+
+
+def _plain(model: Any) -> dict[str, Any]:
+    found: dict[str, Any] = model.model_dump(by_alias=True, exclude_none=True)
+    return found

@@ -1,0 +1,318 @@
+"""The shape of the generated values file: what the chart prints, and values.schema.json is made from.
+
+Everything is decided here and in `build`: the chart has no defaults to fall back on and derives no names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+# Second nets: `config` has checked every name already, with the file and line at hand. Pydantic, Helm and
+# jsonschema each bring a regular expression engine of their own, so these keep to what all three share.
+_ROLE = "[a-z_][a-z0-9_-]*"
+_COMMON_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_NUMBER = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)"
+
+ClusterName = Annotated[str, Field(pattern="^[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=50)]
+Label = Annotated[str, Field(pattern=f"^{_LABEL}$", max_length=63)]
+ObjectName = Annotated[str, Field(pattern=f"^{_LABEL}$", max_length=253)]
+DnsName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
+Identifier = Annotated[str, Field(pattern=f"^{_ROLE}$", max_length=63)]
+CommonName = Annotated[str, Field(pattern=f"^{_COMMON_NAME}$", max_length=64)]
+HbaRule = Annotated[
+    str, Field(pattern=f"^(hostssl {_ROLE} {_ROLE} all cert map=pgaas|host all all all reject)$")
+]
+IdentRule = Annotated[str, Field(pattern=f"^pgaas {_COMMON_NAME} {_ROLE}$")]
+Duration = Annotated[str, Field(pattern=f"^({_NUMBER}(ns|us|µs|ms|s|m|h))+$")]
+Quantity = Annotated[str, Field(pattern=f"^{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$")]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Values(BaseModel):
+    """Forbid unknown keys, and speak camelCase in YAML."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, defer_build=True
+    )
+
+
+class TargetValues(Values):
+    """Whose cluster this is; `team_env` is the admin folder (local, hp, perf, pprod, prod)."""
+
+    ins: Label
+    env: Label
+    dc: Label
+    team_env: Literal["local", "hp", "perf", "pprod", "prod"]
+
+
+class Storage(Values):
+    """A volume for each instance."""
+
+    size: Quantity
+    storage_class: DnsName
+
+
+class Resources(Values):
+    """Requests and limits, as Kubernetes takes them."""
+
+    requests: dict[str, Quantity] = Field(default_factory=dict)
+    limits: dict[str, Quantity] = Field(default_factory=dict)
+
+
+class CatalogImage(Values):
+    """One major version and the image that runs it."""
+
+    major: Count
+    image: str
+
+
+class ImageCatalog(Values):
+    """The versions that a platform team offers, and the one this cluster runs."""
+
+    name: DnsName
+    images: list[CatalogImage]
+    major: Count
+
+
+class Plugin(Values):
+    """One entry of the Cluster's spec.plugins."""
+
+    name: str
+    is_wal_archiver: bool = Field(default=False, alias="isWALArchiver")
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+
+class Role(Values):
+    """One entry of the Cluster's spec.managed.roles: the chart adds disablePassword to each.
+
+    What stands here as a default is a role that may log in and nothing else.
+    """
+
+    name: Identifier
+    ensure: Literal["present", "absent"] = "present"
+    login: bool = True
+    superuser: bool = False
+    createdb: bool = False
+    createrole: bool = False
+    replication: bool = False
+    bypassrls: bool = False
+    inherit: bool = True
+    connection_limit: Annotated[int, Field(ge=-1)] = -1
+    in_roles: list[Identifier]
+
+
+class Service(Values):
+    """A Service that exists outside the Kubernetes cluster.
+
+    `external_traffic_policy` Local lets PostgreSQL, and a NetworkPolicy's CIDRs, see the client's own
+    address; it is empty where Kubernetes' default will do.
+    """
+
+    name: Label
+    selector_type: Literal["rw", "ro", "r"]
+    type: Literal["LoadBalancer", "NodePort", "ClusterIP"]
+    external_traffic_policy: Literal["", "Local"]
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class Bootstrap(Values):
+    """How the cluster was born, which never changes afterwards.
+
+    `source` is set for `recovery` only, `data_checksums` for `initdb` only.
+    """
+
+    method: Literal["initdb", "recovery"]
+    database: Identifier
+    owner: Identifier
+    source: str = ""
+    data_checksums: bool = False
+
+
+class ExternalCluster(Values):
+    """One datacenter's archive, as every datacenter of the client names it."""
+
+    name: ClusterName
+    barman_object_name: ObjectName
+    server_name: ObjectName
+
+
+class Replication(Values):
+    """The symmetric topology of a client in several datacenters; empty when they do not replicate."""
+
+    enabled: bool
+    self_name: str = Field(alias="self")
+    primary: str
+    source: str
+    external_clusters: list[ExternalCluster]
+
+
+class Cluster(Values):
+    """The Cluster object."""
+
+    name: ClusterName
+    namespace: Label
+    instances: Count
+    enable_pdb: bool = Field(alias="enablePDB")
+    storage: Storage
+    resources: Resources
+    parameters: dict[str, str]
+    pg_hba: list[HbaRule]
+    pg_ident: list[IdentRule]
+    roles: list[Role]
+    plugins: list[Plugin]
+    services: list[Service]
+    bootstrap: Bootstrap
+    primary_update_strategy: Literal["unsupervised", "supervised"]
+    primary_update_method: Literal["switchover", "restart"]
+    max_start_delay: Count
+    max_stop_delay: Count
+
+
+class Database(Values):
+    """A Database object: `resource` is its Kubernetes name, `name` PostgreSQL's."""
+
+    resource: ObjectName
+    name: Identifier
+    owner: Identifier
+
+
+class EnvironmentVariable(Values):
+    """One variable of the sidecar that archives and restores."""
+
+    name: str
+    value: str
+
+
+class ObjectStore(Values):
+    """An ObjectStore object.
+
+    `retention_policy` is empty for another datacenter's archive, which is only read. `sidecar_env` is too:
+    the plugin gives the sidecar the variables of every ObjectStore that the Cluster refers to, and they would
+    be there twice.
+    """
+
+    name: ObjectName
+    destination_path: Annotated[str, Field(pattern="^s3://[^\\s]+/$")]
+    endpoint_url: str = Field(alias="endpointURL")
+    region: str
+    retention_policy: str
+    wal_compression: str
+    wal_max_parallel: Count
+    data_compression: str
+    sidecar_resources: Resources
+    sidecar_env: list[EnvironmentVariable]
+
+
+class ScheduledBackup(Values):
+    """A ScheduledBackup object; the schedule has six fields, seconds first."""
+
+    schedule: str
+    target: Literal["primary", "prefer-standby"]
+    immediate: bool
+
+
+class S3(Values):
+    """Where the credentials are: a Secret that exists, or, in local only, keys that the chart makes it of."""
+
+    bucket: str
+    endpoint: str
+    region: str
+    secret_name: DnsName
+    create_secret: bool
+    access_key: str = ""
+    secret_key: str = ""
+
+
+class ServerCertificate(Values):
+    """The certificate of PostgreSQL's server side, from the datacenter's ClusterIssuer."""
+
+    name: ObjectName
+    dns_names: list[DnsName]
+
+
+class ClientCertificate(Values):
+    """A role's certificate, from the client namespace's own CA."""
+
+    name: ObjectName
+    common_name: CommonName
+    role: Identifier
+
+
+class Certificates(Values):
+    """All certificates; durations are Go durations, as cert-manager takes them.
+
+    `client_ca` is the client CA's Certificate, Secret and Issuer; `client_ca_secret` is the Secret whose
+    ca.crt PostgreSQL trusts: one that does not hold the CA's key.
+    """
+
+    cluster_issuer: DnsName
+    duration: Duration
+    renew_before: Duration
+    ca_duration: Duration
+    self_signed: ObjectName
+    client_ca: ObjectName = Field(alias="clientCA")
+    client_ca_secret: ObjectName = Field(alias="clientCASecret")
+    replication: ObjectName
+    server: ServerCertificate
+    clients: list[ClientCertificate]
+
+
+class Monitoring(Values):
+    """The metrics endpoint of the instances."""
+
+    enabled: bool
+    tls: bool
+    custom_queries: bool
+    disable_default_queries: bool
+    config_map: ObjectName
+
+
+class Dns(Values):
+    """Names by which applications connect; `ro_target` is what the static read-only alias points to."""
+
+    zone: DnsName
+    primary_fqdn: DnsName
+    ro_fqdn: DnsName
+    ro_target: DnsName
+    endpoint: bool
+    ttl: Count
+
+
+class NetworkPolicy(Values):
+    """Who may reach the instances besides the operator, the instances themselves and the namespace's pods."""
+
+    enabled: bool
+    operator_namespace: Label
+    monitoring_namespaces: list[Label]
+    allowed_namespaces: list[Label]
+    allowed_cidrs: list[str] = Field(alias="allowedCIDRs")
+
+
+class Rbac(Values):
+    """Which groups may do what; an empty `client_group` has no binding."""
+
+    enabled: bool
+    admin_group: str
+    client_group: str
+
+
+class GeneratedValues(Values):
+    """Everything that one chart needs for one cluster."""
+
+    target: TargetValues
+    cluster: Cluster
+    image_catalog: ImageCatalog
+    replication: Replication
+    databases: list[Database]
+    object_stores: list[ObjectStore]
+    scheduled_backup: ScheduledBackup
+    s3: S3
+    certificates: Certificates
+    monitoring: Monitoring
+    dns: Dns
+    network_policy: NetworkPolicy
+    rbac: Rbac
