@@ -25,7 +25,7 @@ class Target:
 
 
 def cluster_name(target: Target) -> str:
-    """Return the name of the CloudNativePG Cluster, of its Helm release and of its archive's first generation."""
+    """Return the name of the Cluster, of its Helm release and of its archive's first generation."""
     return f"{target.env}-{target.ins}-{target.dc}"
 
 
@@ -35,7 +35,7 @@ def namespace(target: Target) -> str:
 
 
 def archive_server_name(target: Target, generation: int) -> str:
-    """Return the folder below the destination path that one life of a cluster archives to; generation 1 is bare."""
+    """Return the folder that one life of a cluster archives to; generation 1 is bare."""
     name = cluster_name(target)
     return name if generation == 1 else f"{name}-g{generation}"
 
@@ -51,7 +51,7 @@ def backup_path(bucket: str, target: Target) -> str:
 
 
 def replica_path(bucket: str, target: Target) -> str:
-    """Return the S3 URL where a storage layer that copies prefixes puts a datacenter's archive for the others."""
+    """Return the S3 URL where storage that copies prefixes puts a datacenter's archive for the others."""
     return f"s3://{bucket}/{target.ins}-{target.env}-{target.dc}-replica/"
 
 
@@ -128,7 +128,7 @@ def service_names(target: Target) -> list[str]:
 
 
 def service_fqdn(target: Target, access: str, dns_suffix: str) -> str:
-    """Return the name by which a datacenter's clients outside Kubernetes reach a Service; access is rw or ro."""
+    """Return the name by which clients outside Kubernetes reach a Service; access is rw or ro."""
     return f"{cluster_name(target)}-{access}.{namespace(target)}.{dns_suffix}"
 
 
