@@ -25,10 +25,11 @@ def rollback_argv(release: str, namespace: str, *, revision: int, context: str |
 
 
 def uninstall_argv(
-    release: str, namespace: str, *, context: str | None = None, timeout_seconds: int = 600
+    release: str, namespace: str, *, context: str | None = None, timeout_seconds: int = 600, wait: bool = True
 ) -> list[str]:
-    """Return the command that removes a release, waits until its objects are gone, and minds none missing."""
-    options = ["--ignore-not-found", "--wait", "--cascade", "foreground", "--timeout", f"{timeout_seconds}s"]
+    """Return the command that removes a release and minds none missing; `wait` for its objects to be gone."""
+    waiting = ["--wait", "--cascade", "foreground"] if wait else []
+    options = ["--ignore-not-found", *waiting, "--timeout", f"{timeout_seconds}s"]
     return ["helm", "uninstall", release, *_where(namespace, context), *options]
 
 

@@ -1,0 +1,105 @@
+"""`pgaas delete`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgaas.cli.durations import TimeoutOption
+from pgaas.cli.options import (
+    ConfirmOption,
+    DcOption,
+    EnvOption,
+    InsOption,
+    RootOption,
+    VerboseOption,
+    root_folder,
+)
+from pgaas.cli.output import out, say
+from pgaas.cli.progress import progress_for
+
+if TYPE_CHECKING:
+    from pgaas.operations.delete import Deleted, Plan
+
+SkipFinalBackupOption = Annotated[
+    bool,
+    typer.Option("--skip-final-backup", help="Delete without a last backup: what it would hold is lost."),
+]
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def delete(
+    ins: InsOption,
+    env: EnvOption,
+    dc: DcOption = None,
+    confirm: ConfirmOption = None,
+    skip_final_backup: SkipFinalBackupOption = False,
+    timeout: TimeoutOption = "15m",  # type: ignore[assignment]
+    root: RootOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Delete a cluster: take a last backup, remove everything but the archive in S3.
+
+    Shows what goes and what stays, and asks for the cluster's name. The next cluster of this name archives as a
+    new generation, which is written to clients.yaml: commit it. Interrupted, run it again.
+
+    Examples:
+      pgaas delete --ins ic1 --env local --dc local1
+      pgaas delete --ins ic1 --env local --dc local1 --confirm local-ic1-local1
+    """
+    from pgaas.operations import delete as operation
+    from pgaas.operations.target import find_target
+
+    folder = root_folder(root)
+    plan = operation.plan_deletion(folder, find_target(folder, ins, env, dc))
+    show_plan(plan, skip_final_backup=skip_final_backup)
+    operation.check_confirmation(plan, confirm if confirm is not None else ask(plan))
+    progress = progress_for(verbose=verbose)
+    show(operation.delete(plan, skip_final_backup=skip_final_backup, timeout=timeout, progress=progress))
+
+
+def show_plan(plan: Plan, *, skip_final_backup: bool) -> None:
+    """Say what goes and what stays."""
+    say("goes:")
+    for line in plan.goes or ("nothing of the cluster is left; what a former deletion left will be removed",):
+        say(f"  {line}")
+    say("stays:")
+    usage = plan.usage
+    if usage is None:
+        say(f"  {plan.bucket}, {plan.prefix}: not looked at")
+    else:
+        newest = f", newest of {usage.newest:%Y-%m-%d %H:%M:%S %Z}" if usage.newest else ""
+        say(f"  {plan.bucket}, {plan.prefix}: {usage.objects} objects, {spelled(usage.bytes)}{newest}")
+    for doubt in plan.doubts:
+        say(f"mind: {doubt}")
+    if plan.exists and skip_final_backup:
+        say("mind: no final backup will be taken")
+
+
+def ask(plan: Plan) -> str | None:
+    """Ask for the cluster's name, if there is a terminal to ask at."""
+    if not sys.stdin.isatty():
+        return None
+    return str(typer.prompt(f"Type the cluster's name to delete it ({plan.cluster})", err=True))
+
+
+def show(done: Deleted) -> None:
+    """Print what was done."""
+    out(f"{done.cluster}: deleted ({done.seconds:.0f} s)")
+    if done.final_backup:
+        out(f"final backup: {done.final_backup}")
+    if not done.namespace_removed:
+        out(f"the namespace stays: {', '.join(done.namespace_kept)}")
+    if done.generation:
+        out(f"the next cluster archives as generation {done.generation}: commit {done.generation_file}")
+
+
+def spelled(size: float) -> str:
+    """Return a number of bytes with a unit."""
+    for unit in UNITS[:-1]:
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} {UNITS[-1]}"

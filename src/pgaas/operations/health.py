@@ -1,0 +1,142 @@
+"""Judge whether a cluster is what its configuration says: one item for each thing that must be true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgaas.kube.resources import Object, condition, dig, is_true, name_of
+from pgaas.kube.snapshot import (
+    BACKUP_DONE,
+    BACKUP_FAILED,
+    HEALTHY,
+    INVALID,
+    UNRECOVERABLE,
+    Snapshot,
+    is_following,
+    recovery_window,
+)
+from pgaas.kube.wait import Item, Seen
+from pgaas.operations.subject import Subject
+
+HOPELESS_PHASES = (UNRECOVERABLE, INVALID)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What must be there; `databases` maps a Database object's name to PostgreSQL's."""
+
+    instances: int
+    roles: tuple[str, ...]
+    databases: dict[str, str]
+    certificates: tuple[str, ...]
+    image: str
+
+
+def expected_of(subject: Subject) -> Expected:
+    """Return what the configuration asks for."""
+    values = subject.values
+    certificates = values.certificates
+    return Expected(
+        instances=values.cluster.instances,
+        roles=tuple(role.name for role in values.cluster.roles if role.ensure == "present"),
+        databases={database.resource: database.name for database in values.databases},
+        certificates=(
+            certificates.server.name,
+            certificates.client_ca,
+            certificates.replication,
+            *(client.name for client in certificates.clients),
+        ),
+        image=subject.image,
+    )
+
+
+def judge(snapshot: Snapshot, expected: Expected) -> Seen:
+    """Return an item for the phase, the instances, each certificate, role, database, the archive, the backup.
+
+    A cluster that follows another datacenter's is not asked for roles and databases: these come with the WAL.
+    """
+    cluster = snapshot.cluster
+    if cluster is None:
+        return Seen((Item("cluster", False, "not created"),))
+    if snapshot.deleting:
+        return Seen((Item("cluster", False, "being deleted"),), hopeless="the cluster is being deleted")
+    items = [_phase(snapshot), _instances(cluster, expected)]
+    items += [_certificate(snapshot, name) for name in expected.certificates]
+    if not is_following(cluster):
+        items += [_role(cluster, role) for role in expected.roles]
+        items += [_database(snapshot, resource, name) for resource, name in expected.databases.items()]
+    items += [_archive(snapshot), _first_backup(snapshot)]
+    hopeless = ""
+    if snapshot.phase in HOPELESS_PHASES:
+        hopeless = f"{snapshot.phase}: {dig(cluster, 'status', 'phaseReason', default='no reason given')}"
+    return Seen(tuple(items), hopeless)
+
+
+def _phase(snapshot: Snapshot) -> Item:
+    reason = dig(snapshot.cluster, "status", "phaseReason", default="")
+    ready = snapshot.condition("Ready").get("status") == "True"
+    text = snapshot.phase or "accepted"
+    if reason and snapshot.phase != HEALTHY:
+        text = f"{text} ({reason})"
+    if snapshot.phase == HEALTHY and not ready:
+        text = "healthy by its phase, but not Ready yet"
+    return Item("cluster", snapshot.phase == HEALTHY and ready, text)
+
+
+def _instances(cluster: Object, expected: Expected) -> Item:
+    ready = dig(cluster, "status", "readyInstances", default=0)
+    asked = dig(cluster, "spec", "instances", default=0)
+    ok = ready == asked == expected.instances == dig(cluster, "status", "instances", default=0)
+    wanted = (
+        expected.instances if asked == expected.instances else f"{asked}, but confs say {expected.instances}"
+    )
+    return Item("instances", ok, f"{ready} ready of {wanted}")
+
+
+def _certificate(snapshot: Snapshot, name: str) -> Item:
+    found = next((entry for entry in snapshot.certificates if name_of(entry) == name), None)
+    if found is None:
+        return Item(f"certificate {name}", False, "not there yet")
+    ready = is_true(found, "Ready")
+    return Item(
+        f"certificate {name}", ready, "ready" if ready else condition(found, "Ready").get("message", "asked")
+    )
+
+
+def _role(cluster: Object, role: str) -> Item:
+    status = dig(cluster, "status", "managedRolesStatus", default={})
+    if role in dig(status, "byStatus", "reconciled", default=[]):
+        return Item(f"role {role}", True, "reconciled")
+    failures = dig(status, "cannotReconcile", role, default=[])
+    return Item(f"role {role}", False, "; ".join(failures) or "not reconciled yet")
+
+
+def _database(snapshot: Snapshot, resource: str, name: str) -> Item:
+    found = next((entry for entry in snapshot.databases if name_of(entry) == resource), None)
+    if found is None:
+        return Item(f"database {name}", False, "not there yet")
+    current = dig(found, "status", "observedGeneration") == dig(found, "metadata", "generation")
+    applied = bool(dig(found, "status", "applied", default=False)) and current
+    message = dig(found, "status", "message", default="") if current else ""
+    return Item(f"database {name}", applied, "applied" if applied else message or "not applied yet")
+
+
+def _archive(snapshot: Snapshot) -> Item:
+    entry = snapshot.condition("ContinuousArchiving")
+    ok = entry.get("status") == "True"
+    waiting = entry.get("message", "") if entry.get("status") == "False" else "no WAL archived yet"
+    return Item("WAL archive", ok, "archiving" if ok else waiting)
+
+
+def _first_backup(snapshot: Snapshot) -> Item:
+    phases = [dig(backup, "status", "phase", default="pending") for backup in snapshot.backups]
+    newest = snapshot.backups[-1] if snapshot.backups else {}
+    error = dig(newest, "status", "error", default="")
+    done = BACKUP_DONE in phases or recovery_window(snapshot).get("lastSuccessfulBackupTime")
+    if done and phases and phases[-1] in BACKUP_FAILED:
+        return Item("base backup", False, f"the last one, {name_of(newest)}, failed: {error or phases[-1]}")
+    if done:
+        return Item("base backup", True, "completed")
+    if not phases:
+        return Item("base backup", False, "none started yet")
+    return Item("base backup", False, f"{phases[-1]}{f': {error}' if error else ''}")

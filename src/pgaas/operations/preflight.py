@@ -1,0 +1,141 @@
+"""Look, before anything is deployed, at all that a cluster needs: every check runs, every failure is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pgaas.errors import (
+    KubernetesError,
+    KubernetesForbidden,
+    NotHealthy,
+    PgaasError,
+    RefusedAsUnsafe,
+    ToolFailed,
+    ToolMissing,
+)
+from pgaas.kube.client import Api
+from pgaas.kube.namespace import namespace_state
+from pgaas.kube.resources import CLUSTER, Object
+from pgaas.operations import preflight_cluster, preflight_live, preflight_s3
+from pgaas.operations.check_tools import check_tools, require_tools
+from pgaas.operations.progress import Progress
+from pgaas.operations.rows import Row
+from pgaas.operations.subject import Subject
+
+WORKERS = 8
+# Which exit code speaks for several failures: what is unsafe first.
+SEVEREST_FIRST = (RefusedAsUnsafe, KubernetesError, ToolMissing, ToolFailed, NotHealthy)
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """All checks, and what they found out on the way: the live Cluster, and whether its namespace exists."""
+
+    rows: tuple[Row, ...]
+    live: Object | None
+    namespace: str
+
+    @property
+    def failed(self) -> list[Row]:
+        """Return the checks that failed."""
+        return [row for row in self.rows if row.state == "failed"]
+
+
+def preflight(
+    subject: Subject,
+    api: Api,
+    progress: Progress,
+    *,
+    skipped: Iterable[str] = (),
+    dry: bool = False,
+) -> Preflight:
+    """Run every check at once and return their rows; `dry` writes nothing to S3.
+
+    Nothing is raised for what is wrong with the cluster or S3: see `refuse`. Only the API server must answer.
+    """
+    progress.started("preflight")
+    try:
+        version = preflight_cluster.server_version(api)
+        live = api.get(CLUSTER, subject.cluster, subject.namespace)
+        state = namespace_state(api, subject.namespace)
+    except PgaasError as error:
+        progress.failed(error.what)
+        raise
+    rows = [version, *_all_at_once(_checks(subject, api, live, state, dry), set(skipped))]
+    result = Preflight(tuple(rows), live, state)
+    for row in rows:
+        if row.state == "warning":
+            progress.note(f"{row.name}: {row.detail}")
+    if result.failed:
+        progress.failed(f"{len(result.failed)} of {len(rows)} checks")
+    else:
+        progress.finished(f"{sum(row.state == 'ok' for row in rows)} checks passed")
+    return result
+
+
+def refuse(result: Preflight, subject: Subject, api: Api) -> None:
+    """Raise one error that names every failed check; the severest decides its exit code."""
+    failed = result.failed
+    if not failed:
+        return
+    kind = next(
+        (kind for kind in SEVEREST_FIRST if any(issubclass(row.error, kind) for row in failed)),
+        KubernetesError,
+    )
+    leading = next(row for row in failed if issubclass(row.error, kind))
+    if len(failed) == 1:
+        what = f"{leading.name}: {leading.detail}"
+    else:
+        lines = [f"\n  {row.name}: {row.detail}\n    next: {row.next_step}" for row in failed]
+        what = f"{len(failed)} preflight checks failed{''.join(lines)}"
+    raise kind(
+        what,
+        where=f'{subject.target}, context "{api.context}"',
+        next_step=leading.next_step if len(failed) == 1 else "mend what is named above, then run this again",
+    )
+
+
+Check = Callable[[], Iterable[Row]]
+
+
+def _checks(subject: Subject, api: Api, live: Object | None, state: str, dry: bool) -> dict[str, Check]:
+    return {
+        "s3": lambda: preflight_s3.bucket(subject, api, live, state, dry=dry),
+        "tools": _tools,
+        "kinds": lambda: preflight_cluster.kinds(subject, api),
+        "operators": lambda: preflight_cluster.operators(subject, api),
+        "issuer": lambda: [preflight_cluster.issuer(subject, api)],
+        "storage class": lambda: [preflight_cluster.storage_class(subject, api)],
+        "namespace": lambda: [preflight_live.namespace(subject, state)],
+        "release": lambda: [preflight_live.release(subject, api, state)],
+        "live cluster": lambda: preflight_live.unchanged_identity(subject, live),
+    }
+
+
+def _all_at_once(checks: dict[str, Check], skipped: set[str]) -> list[Row]:
+    rows: list[Row] = []
+    with ThreadPoolExecutor(WORKERS) as pool:
+        running: dict[str, Future[list[Row]]] = {
+            name: pool.submit(_guarded, name, check) for name, check in checks.items() if name not in skipped
+        }
+        for name in checks:
+            rows += running[name].result() if name in running else [Row(name, "skipped", "as asked")]
+    return rows
+
+
+def _guarded(name: str, check: Check) -> list[Row]:
+    """Turn what a check raises into its row: what may not be read is skipped, all else has failed."""
+    try:
+        return list(check())
+    except KubernetesForbidden as error:
+        return [Row(name, "skipped", error.what, error.next_step)]
+    except PgaasError as error:
+        return [Row(name, "failed", error.what, error.next_step, type(error))]
+
+
+def _tools() -> Iterable[Row]:
+    found = [entry for entry in check_tools() if entry.tool.name in ("helm", "helmfile")]
+    require_tools(found)
+    return [Row("tools", "ok", ", ".join(f"{entry.tool.name} {entry.version}".strip() for entry in found))]

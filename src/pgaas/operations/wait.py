@@ -1,0 +1,176 @@
+"""Wait until a cluster is what its configuration says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgaas.config.naming import Target
+from pgaas.errors import NotHealthy, PgaasError, TimedOut
+from pgaas.kube.client import Api
+from pgaas.kube.diagnose import archive_refused, explain_snapshot, explain_workloads
+from pgaas.kube.snapshot import SETTING_UP, Snapshot, take_snapshot
+from pgaas.kube.wait import Ending, Item, Seen, Waited, wait_for
+from pgaas.operations.health import expected_of, judge
+from pgaas.operations.progress import Progress
+from pgaas.operations.subject import Subject, load_subject
+
+DEFAULT_TIMEOUT = 600.0
+INTERVAL = 1.0
+# A hopeless phase is believed when it is still there after so many looks: the operator may pass through it.
+HOPELESS_LOOKS = 4
+LOG_LOOK_SECONDS = 5.0
+SHOWN_WAITING = 4
+
+
+@dataclass(frozen=True)
+class Health:
+    """The end of a wait: how long it took and what is there."""
+
+    cluster: str
+    seconds: float
+    items: tuple[Item, ...]
+
+
+def wait_healthy(
+    root: Path, target: Target, *, timeout: float = DEFAULT_TIMEOUT, progress: Progress
+) -> Health:
+    """Wait until the cluster is healthy, whole, archiving and backed up.
+
+    Raise NotHealthy if there is none or it cannot become healthy by itself, TimedOut after `timeout` seconds.
+    """
+    subject = load_subject(root, target)
+    api = subject.api()
+    if take_snapshot(api, subject.cluster, subject.namespace).cluster is None:
+        raise NotHealthy(
+            f"{subject.cluster} is not created",
+            where=f'namespace {subject.namespace}, context "{api.context}"',
+            next_step=subject.command("create"),
+        )
+    return follow_until_healthy(subject, api, timeout=timeout, progress=progress)
+
+
+def follow_until_healthy(
+    subject: Subject,
+    api: Api,
+    *,
+    timeout: float,
+    progress: Progress,
+    on_snapshot: Callable[[Snapshot], None] | None = None,
+    done: Callable[[], bool] = lambda: True,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Health:
+    """Follow the cluster, report each change, raise as `wait_healthy` does.
+
+    `on_snapshot` sees every look, after which `done` says whether the caller's own goal is reached too.
+    """
+    watcher = Watcher(subject, api, clock, on_snapshot, done)
+    waiting: dict[str, Item] = {}
+
+    def report(item: Item) -> None:
+        waiting.pop(item.name, None)
+        if not item.ok:
+            waiting[item.name] = item
+        progress.detail(describe(waiting.values()) or "all there")
+
+    progress.started(f"waiting for {subject.cluster}")
+    try:
+        waited = wait_for(
+            watcher.look, timeout=timeout, interval=INTERVAL, on_change=report, clock=clock, sleep=sleep
+        )
+    except KeyboardInterrupt as interrupt:
+        progress.failed("interrupted")
+        raise KeyboardInterrupt(
+            f"{subject.cluster} goes on by itself; run the same command again, or {subject.command('status')}"
+        ) from interrupt
+    except PgaasError as error:
+        progress.failed(error.what)
+        raise
+    if waited.ending is Ending.SUCCEEDED:
+        progress.finished("healthy, roles and databases there, archiving, backed up")
+        return Health(subject.cluster, waited.seconds, waited.seen.items)
+    progress.failed(waited.ending.value)
+    raise stuck(subject, api, waited, watcher.last)
+
+
+class Watcher:
+    """Look at a cluster again and again, and remember what only shows over several looks."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        api: Api,
+        clock: Callable[[], float],
+        on_snapshot: Callable[[Snapshot], None] | None = None,
+        done: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._subject = subject
+        self._api = api
+        self._clock = clock
+        self._on_snapshot = on_snapshot
+        self._done = done
+        self._expected = expected_of(subject)
+        self._hopeless_looks = 0
+        self._next_log_look = clock() + LOG_LOOK_SECONDS
+        self.last: Snapshot | None = None
+
+    def look(self) -> Seen:
+        """Look once; hopeless is what stays so, or an archive that refuses the cluster."""
+        self.last = take_snapshot(self._api, self._subject.cluster, self._subject.namespace)
+        if self._on_snapshot:
+            self._on_snapshot(self.last)
+        seen = judge(self.last, self._expected)
+        if not self._done():
+            seen = Seen((*seen.items, Item("rollout", False, "under way")), seen.hopeless)
+        self._hopeless_looks = self._hopeless_looks + 1 if seen.hopeless else 0
+        if seen.hopeless and self._hopeless_looks < HOPELESS_LOOKS:
+            return Seen(seen.items)
+        if self.last.phase == SETTING_UP and self._clock() >= self._next_log_look:
+            self._next_log_look = self._clock() + LOG_LOOK_SECONDS
+            refused = archive_refused(self._api, self._subject.cluster, self._subject.namespace)
+            if refused:
+                return Seen(seen.items, hopeless=f"the archive is not empty: {refused}")
+        return seen
+
+
+def describe(items: Iterable[Item]) -> str:
+    """Return in one line what is waited for: the cluster's own state first, then a few, then how many."""
+    waiting = sorted(items, key=lambda item: item.name != "cluster")
+    shown = [f"{item.name}: {item.detail}" for item in waiting[:SHOWN_WAITING]]
+    more = len(waiting) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+
+
+def stuck(subject: Subject, api: Api, waited: Waited, last: Snapshot | None) -> PgaasError:
+    """Return the error of a wait that did not succeed: what is missing, and why."""
+    reasons = list(explain_snapshot(last)) if last else []
+    try:
+        reasons += explain_workloads(api, subject.cluster, subject.namespace)
+    except PgaasError as error:
+        reasons.append(f"no more could be found out: {error.what}")
+    missing = [f"missing: {item.name}: {item.detail}" for item in waited.seen.missing]
+    lines = "".join(f"\n  {line}" for line in [*missing, *(f"why: {reason}" for reason in reasons)])
+    where = f'namespace {subject.namespace}, context "{api.context}"'
+    if waited.ending is Ending.FAILED:
+        return NotHealthy(
+            f"{subject.cluster} cannot become healthy: {waited.seen.hopeless}{lines}",
+            where=where,
+            next_step=_after_failure(subject, waited.seen.hopeless),
+        )
+    return TimedOut(
+        f"{subject.cluster} is not healthy after {waited.seconds:.0f} s{lines}",
+        where=where,
+        next_step=f"mend what is named above; it goes on by itself: {subject.command('wait')}",
+    )
+
+
+def _after_failure(subject: Subject, hopeless: str) -> str:
+    if "archive is not empty" in hopeless:
+        return (
+            f"{subject.command('delete')} --skip-final-backup, then {subject.command('create')}: "
+            "the next life of the cluster gets a new archive generation"
+        )
+    return f"mend what is named above; {subject.command('status')} shows the rest"
