@@ -62,6 +62,15 @@ class AdminEnvironment:
             tree = merge(tree, self.documents[name].data or {})
         return tree
 
+    @cached_property
+    def merged_fields(self) -> dict[str, Any]:
+        """Return the fields of the same files' models."""
+        return {
+            name: getattr(self.models[file], name)
+            for file in MERGED_FILES
+            for name in type(self.models[file]).model_fields
+        }
+
     def part(self, name: str, *keys: str) -> Any:
         """Return what a file holds at some keys even if it has issues, or None."""
         value: Any = self.documents[name].data if name in self.documents else None

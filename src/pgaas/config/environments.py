@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from pgaas.config.naming import CLUSTER_NAME_LIMIT, Target, cluster_name, namespace
@@ -108,5 +107,7 @@ def known(names: list[str] | tuple[str, ...]) -> str:
 
 def nearest(name: str, names: list[str] | tuple[str, ...]) -> str:
     """Return `; did you mean X?` if one name is near, or an empty text."""
+    from difflib import get_close_matches
+
     found = get_close_matches(name, names, 1, 0.6)
     return f"; did you mean {found[0]}?" if found else ""

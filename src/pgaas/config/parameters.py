@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
-
+from pgaas.config.models.base import Check
 from pgaas.config.models.types import check_text
 
 # Upper case is refused although PostgreSQL takes it: the operator's checks, and ours, go by the exact name.
@@ -106,5 +105,5 @@ def _scalar_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-ParameterName = Annotated[str, AfterValidator(check_parameter_name)]
-ParameterValue = Annotated[str, BeforeValidator(_scalar_as_text), AfterValidator(check_text)]
+ParameterName = Annotated[str, Check(check_parameter_name)]
+ParameterValue = Annotated[str, Check(check_text, _scalar_as_text)]

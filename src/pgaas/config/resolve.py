@@ -15,9 +15,9 @@ from pgaas.config.environments import Environment, check_target, known, nearest
 from pgaas.config.load import USER_FILE_LIMIT, Document, read_document
 from pgaas.config.merge import Layer, merge, trace
 from pgaas.config.models.clients import Allow, Client
-from pgaas.config.models.merged import MergedConfig
+from pgaas.config.models.merged import MergedConfig, MergedPostgresql
 from pgaas.config.models.plugins import BARMAN_PLUGIN
-from pgaas.config.models.user import UserFile
+from pgaas.config.models.user import UserFile, UserPlugin
 from pgaas.config.naming import Target
 from pgaas.config.resolved import Origin, ResolvedClient
 from pgaas.config.targets import missing_user_file
@@ -44,14 +44,7 @@ def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None)
         issues += check_user(document, file, target, offer_to(admin, target.ins))
     if issues or file is None:
         raise ConfigError(issues)
-    tree = merge(with_barman(document.data or {}), admin.merged_tree)
-    try:
-        merged = MergedConfig.model_validate(tree)
-    except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        raise ConfigError(
-            [document.issue(detail["loc"], f"does not fit the platform team's: {detail['msg']}")]
-        ) from None
+    merged = merged_config(file, document, admin)
     return ResolvedClient(
         root=root,
         target=target,
@@ -61,6 +54,25 @@ def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None)
         datacenters=admin.datacenters,
         origins=Origins(lambda: origins_of(document, admin, target)),
     )
+
+
+def merged_config(file: UserFile, document: Document, admin: AdminEnvironment) -> MergedConfig:
+    """Return a client's file under the platform team's. Raise ConfigError if they do not fit together.
+
+    All parts have been validated, so only what both sides have a say in is validated anew.
+    """
+    tree = merge(document.data or {}, admin.merged_tree)
+    try:
+        postgresql = MergedPostgresql.model_validate(tree["postgresql"])
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        path, message = ("postgresql", *detail["loc"]), detail["msg"]
+        raise ConfigError([document.issue(path, f"does not fit the platform team's: {message}")]) from None
+    plugins = file.plugins
+    if all(plugin.name != BARMAN_PLUGIN for plugin in plugins):
+        plugins = [*plugins, UserPlugin(name=BARMAN_PLUGIN)]
+    own = {"postgresql": postgresql, "plugins": plugins, "databases": file.databases, "roles": file.roles}
+    return MergedConfig.model_construct(**{**admin.merged_fields, **own})
 
 
 def check_known(admin: AdminEnvironment, ins: str, dc: str | None = None) -> None:
@@ -131,14 +143,6 @@ def _each(entries: Any, key: str) -> list[Any] | None:
     return [entry[key] for entry in entries if isinstance(entry, dict) and key in entry]
 
 
-def with_barman(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return a client's tree with the Barman Cloud plugin, which no cluster is without."""
-    plugins = tree.get("plugins", [])
-    if any(plugin.get("name") == BARMAN_PLUGIN for plugin in plugins):
-        return tree
-    return {**tree, "plugins": [*plugins, {"name": BARMAN_PLUGIN}]}
-
-
 class Origins(Mapping[str, Origin]):
     """Where each leaf came from, found out at the first question: most commands never ask."""
 
@@ -171,7 +175,7 @@ def origins_of(document: Document, admin: AdminEnvironment, target: Target) -> d
     )
     origins = trace(layers) | trace([below]) | trace([_layer(admin.documents["datacenters"])])
     own = (document.data or {}).get("plugins", [])
-    if len(with_barman({"plugins": own})["plugins"]) > len(own):
+    if all(plugin["name"] != BARMAN_PLUGIN for plugin in own):
         offered = admin.documents["plugins"]
         index = (_each(admin.part("plugins", "availablePlugins"), "name") or []).index(BARMAN_PLUGIN)
         line = offered.line(("availablePlugins", index, "name"))

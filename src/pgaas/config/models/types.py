@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
+
+from pgaas.config.models.base import Check
 
 QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?")
 DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
@@ -276,28 +278,24 @@ def check_text(value: str) -> str:
     return value
 
 
-Quantity = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(check_quantity)]
-Size = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(check_size)]
-Duration = Annotated[str, AfterValidator(check_duration)]
-Retention = Annotated[str, AfterValidator(_matching(RETENTION, "a retention such as 14d, 4w or 3m"))]
-PrometheusDuration = Annotated[
-    str, AfterValidator(_matching(PROMETHEUS_DURATION, "a duration such as 30s or 15d"))
-]
-Schedule = Annotated[str, AfterValidator(check_schedule)]
-DnsLabel = Annotated[
-    str, AfterValidator(_matching(DNS_LABEL, "a name of lower-case letters, digits and '-'"))
-]
-DnsName = Annotated[str, AfterValidator(check_dns_name)]
-DnsSuffix = Annotated[str, AfterValidator(check_dns_suffix)]
-Bucket = Annotated[str, AfterValidator(check_bucket)]
-Cidr = Annotated[str, AfterValidator(check_cidr)]
-HttpUrl = Annotated[str, AfterValidator(_url(("http", "https"), "https://s3.example.com:9000"))]
-LdapUrl = Annotated[str, AfterValidator(_url(("ldap", "ldaps"), "ldaps://ldap.example.com:636"))]
-Image = Annotated[str, AfterValidator(check_image)]
-Region = Annotated[str, AfterValidator(_matching(REGION, "a region such as eu-west-1"))]
-Line = Annotated[str, AfterValidator(check_line)]
-Text = Annotated[str, AfterValidator(check_text)]
-DistinguishedName = Annotated[str, AfterValidator(check_distinguished_name)]
-SearchFilter = Annotated[str, AfterValidator(check_search_filter)]
-AnnotationName = Annotated[str, AfterValidator(check_annotation)]
+Quantity = Annotated[str, Check(check_quantity, _number_as_text)]
+Size = Annotated[str, Check(check_size, _number_as_text)]
+Duration = Annotated[str, Check(check_duration)]
+Retention = Annotated[str, Check(_matching(RETENTION, "a retention such as 14d, 4w or 3m"))]
+PrometheusDuration = Annotated[str, Check(_matching(PROMETHEUS_DURATION, "a duration such as 30s or 15d"))]
+Schedule = Annotated[str, Check(check_schedule)]
+DnsLabel = Annotated[str, Check(_matching(DNS_LABEL, "a name of lower-case letters, digits and '-'"))]
+DnsName = Annotated[str, Check(check_dns_name)]
+DnsSuffix = Annotated[str, Check(check_dns_suffix)]
+Bucket = Annotated[str, Check(check_bucket)]
+Cidr = Annotated[str, Check(check_cidr)]
+HttpUrl = Annotated[str, Check(_url(("http", "https"), "https://s3.example.com:9000"))]
+LdapUrl = Annotated[str, Check(_url(("ldap", "ldaps"), "ldaps://ldap.example.com:636"))]
+Image = Annotated[str, Check(check_image)]
+Region = Annotated[str, Check(_matching(REGION, "a region such as eu-west-1"))]
+Line = Annotated[str, Check(check_line)]
+Text = Annotated[str, Check(check_text)]
+DistinguishedName = Annotated[str, Check(check_distinguished_name)]
+SearchFilter = Annotated[str, Check(check_search_filter)]
+AnnotationName = Annotated[str, Check(check_annotation)]
 Port = Annotated[int, Field(ge=1, le=65535)]

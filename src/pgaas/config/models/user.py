@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from pgaas.config.identifiers import database_problem, role_problem
-from pgaas.config.models.base import FileModel
+from pgaas.config.models.base import Check, FileModel
 from pgaas.config.models.types import DnsName, Line
 from pgaas.config.parameters import ParameterName, ParameterValue
 
@@ -26,8 +26,8 @@ def check_database_name(name: str) -> str:
     return name
 
 
-RoleName = Annotated[str, AfterValidator(check_role_name)]
-DatabaseName = Annotated[str, AfterValidator(check_database_name)]
+RoleName = Annotated[str, Check(check_role_name)]
+DatabaseName = Annotated[str, Check(check_database_name)]
 
 
 class UserPostgresql(FileModel):
