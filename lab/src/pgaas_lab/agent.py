@@ -91,7 +91,7 @@ def start(datacenters: list[Datacenter], anew: bool = False) -> bool:
         [sys.executable, "-m", "pgaas_lab.agent", *names],
         pid_file=pid_file(),
         log=log_file(),
-        cgroup=cgroups.folder("agent"),
+        cgroup=cgroups.folder(cgroups.AGENT),
         fingerprint=fingerprint(names),
         env={"XDG_STATE_HOME": str(paths.state().parent), "XDG_CACHE_HOME": str(paths.cache().parent)},
     )

@@ -1,14 +1,40 @@
-"""The cgroup in which everything of the lab runs, pods included: it is how nothing is left behind."""
+"""The cgroups in which everything of the lab runs: it is how nothing is left behind."""
 
 import contextlib
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from pgaas_lab.datacenters import Datacenter
 from pgaas_lab.process import send
 
 ROOT = Path("/sys/fs/cgroup")
 NAME = "pgaas-lab"
+AGENT = f"{NAME}/agent"
+# Where containerd puts the containers of pods, by their ids.
+PODS = "k8s.io"
+
+
+def system(datacenter: Datacenter) -> str:
+    """Return the cgroup of a node's own processes, containerd's shims among them."""
+    return f"{NAME}/{datacenter.name}"
+
+
+def pods(datacenter: Datacenter) -> list[str]:
+    """Return the cgroups of a node's containers, found by what containerd keeps of them."""
+    kept = datacenter.folder / "containerd" / "io.containerd.grpc.v1.cri"
+    tasks = datacenter.run / "containerd" / "io.containerd.runtime.v2.task" / PODS
+    ids: set[str] = set()
+    for folder in (kept / "sandboxes", kept / "containers", tasks):
+        if folder.is_dir():
+            ids.update(path.name for path in folder.iterdir())
+    return [f"{PODS}/{name}" for name in sorted(ids)]
+
+
+def all_of(datacenter: Datacenter) -> list[str]:
+    """Return every cgroup of a datacenter."""
+    return [system(datacenter), *pods(datacenter)]
 
 
 def parse_hierarchies(mounts: str) -> dict[str, Path]:
@@ -39,24 +65,26 @@ def tracking() -> Path:
     return ROOT
 
 
-def folder(*names: str) -> Path:
-    """Return the cgroup of one part of the lab in the hierarchy that tracks it."""
-    return tracking().joinpath(NAME, *names)
+def folder(name: str) -> Path:
+    """Return a cgroup in the hierarchy that tracks the lab."""
+    return tracking() / name
 
 
-def members(*names: str) -> set[int]:
-    """Return the processes in one part of the lab."""
+def members(names: Iterable[str]) -> set[int]:
+    """Return the processes in some cgroups and those below them."""
     found: set[int] = set()
-    for file in folder(*names).rglob("cgroup.procs"):
-        with contextlib.suppress(OSError):
-            found.update(int(word) for word in file.read_text().split())
+    for name in names:
+        for file in folder(name).rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                found.update(int(word) for word in file.read_text().split())
     return found
 
 
-def kill(*names: str, patience: float = 10) -> set[int]:
-    """Kill what runs in one part of the lab, wait until it is gone, and return what would not go."""
+def kill(names: Iterable[str], patience: float = 10) -> set[int]:
+    """Kill what runs in some cgroups, wait until it is gone, and return what would not go."""
+    names = list(names)
     deadline = time.monotonic() + patience
-    while left := members(*names):
+    while left := members(names):
         for pid in left:
             send(pid, signal.SIGKILL)
         if time.monotonic() > deadline:
@@ -65,17 +93,16 @@ def kill(*names: str, patience: float = 10) -> set[int]:
     return set()
 
 
-def remove(*names: str) -> list[Path]:
-    """Remove the cgroups of one part of the lab from every hierarchy, and return what is left."""
+def remove(names: Iterable[str]) -> list[Path]:
+    """Remove some cgroups from every hierarchy, and return what is left."""
     left: list[Path] = []
     for root in set(hierarchies().values()):
-        top = root.joinpath(NAME, *names)
-        below = (
-            sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True) if top.is_dir() else []
-        )
-        for path in [*below, top]:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        if top.is_dir():
-            left.append(top)
+        for name in names:
+            top = root / name
+            below = [path for path in top.rglob("*") if path.is_dir()] if top.is_dir() else []
+            for path in [*sorted(below, reverse=True), top]:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            if top.is_dir():
+                left.append(top)
     return left

@@ -7,14 +7,13 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from pgaas_lab import demo as demonstration
 from pgaas_lab import lab, lock, machine, paths, teardown, tools
 from pgaas_lab import status as state
 from pgaas_lab.datacenters import select
 from pgaas_lab.errors import Interrupted, NotUp
-from pgaas_lab.steps import Steps
+from pgaas_lab.steps import Steps, console
 
 app = typer.Typer(
     help="Two one-node Kubernetes clusters on one machine, for trying and testing pgaas.",
@@ -73,7 +72,7 @@ def status(output: Annotated[Output, typer.Option("--output", "-o")] = Output.te
     if output is Output.json:
         print(state.as_json(found))
     else:
-        Console(highlight=False).print(state.as_table(found))
+        console(sys.stdout).print(state.as_table(found))
     if not found.is_up:
         raise NotUp("the lab is not fully up: `pgaas-lab up` mends it")
 

@@ -148,8 +148,7 @@ def kubelet_config(datacenter: Datacenter) -> dict[str, Any]:
         "kind": "KubeletConfiguration",
         "failCgroupV1": False,
         "cgroupDriver": "cgroupfs",
-        # All pods in one cgroup, which `down` finds again.
-        "cgroupRoot": f"/{cgroups.NAME}/{datacenter.name}/pods",
+        "cgroupRoot": "/",
         "cgroupsPerQOS": False,
         "enforceNodeAllocatable": [],
         "authentication": {
@@ -311,7 +310,7 @@ def start(datacenter: Datacenter, name: str) -> bool:
         wanted.argv,
         pid_file=file,
         log=log_file(datacenter, name),
-        cgroup=cgroups.folder(datacenter.name, "system"),
+        cgroup=cgroups.folder(cgroups.system(datacenter)),
         fingerprint=mark,
         network_namespace=datacenter.namespace_file,
         # Fewer, larger collections: memory is plentiful here and cores are not.

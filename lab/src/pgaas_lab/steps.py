@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TextIO
 
 from rich.console import Console
 from rich.status import Status
@@ -27,7 +28,12 @@ class Step:
 
 def standard_error() -> Console:
     """Return a console on standard error, so that standard output stays for what a command answers."""
-    return Console(file=sys.stderr, highlight=False)
+    return console(sys.stderr)
+
+
+def console(file: TextIO) -> Console:
+    """Return a console that folds lines for a terminal only, not in a log or a pipe."""
+    return Console(file=file, highlight=False, width=None if file.isatty() else 200)
 
 
 @dataclass

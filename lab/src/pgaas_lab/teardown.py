@@ -14,7 +14,7 @@ CNI_RESULTS = Path("/var/lib/cni/results")
 
 def leftovers(datacenter: Datacenter) -> list[str]:
     """Return what is there of a datacenter besides its state: processes, mounts, its network."""
-    found = [f"process {pid}" for pid in sorted(cgroups.members(datacenter.name))]
+    found = [f"process {pid}" for pid in sorted(cgroups.members(cgroups.all_of(datacenter)))]
     found += [f"mount {point}" for point in mounts.under(datacenter.run, datacenter.folder)]
     if datacenter.namespace_file.exists():
         found.append(f"network namespace {datacenter.namespace}")
@@ -29,7 +29,7 @@ def stop(datacenter: Datacenter) -> None:
     # These two would start again what is being ended.
     for name in ("kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
         process.stop(files.pop(name), patience=10)
-    cgroups.kill(datacenter.name, "pods")
+    cgroups.kill(cgroups.pods(datacenter))
     for name in reversed(files):
         process.stop(files[name], patience=10)
 
@@ -39,10 +39,11 @@ def clear(datacenter: Datacenter) -> None:
 
     Raise ToolFailed if something will not go.
     """
-    left = [f"process {pid}" for pid in sorted(cgroups.kill(datacenter.name))]
+    groups = cgroups.all_of(datacenter)
+    left = [f"process {pid}" for pid in sorted(cgroups.kill(groups))]
     left += [f"mount {point}" for point in mounts.unmount(datacenter.run, datacenter.folder)]
     network.namespace_down(datacenter)
-    left += [f"cgroup {path}" for path in cgroups.remove(datacenter.name)]
+    left += [f"cgroup {path}" for path in cgroups.remove(groups)]
     if left:
         raise ToolFailed(f"{datacenter.name}: this will not go: {', '.join(left)}")
     shutil.rmtree(datacenter.run, ignore_errors=True)
@@ -56,15 +57,16 @@ def down(steps: Steps, *, keep: bool, purge: bool) -> None:
     """End the lab; `keep` leaves the clusters' state for the next `up`, `purge` removes the cache too."""
     with steps.step("End the agent"):
         process.stop(agent.pid_file())
-        cgroups.kill("agent")
+        cgroups.kill([cgroups.AGENT])
     for datacenter in ALL:
         with steps.step(f"End {datacenter.name}"):
             stop(datacenter)
             clear(datacenter)
     with steps.step("Remove the bridge, cgroups and mounts"):
         network.bridge_down()
-        cgroups.kill()
-        cgroups.remove()
+        cgroups.kill([cgroups.NAME])
+        # The second goes only if nothing is in it: another containerd may keep its containers there.
+        cgroups.remove([cgroups.NAME, *([] if cgroups.members([cgroups.PODS]) else [cgroups.PODS])])
         mounts.unmount(paths.RUN, paths.state(), paths.cache())
         shutil.rmtree(paths.RUN, ignore_errors=True)
     if not keep:
@@ -79,7 +81,7 @@ def down(steps: Steps, *, keep: bool, purge: bool) -> None:
 
 def remains() -> list[str]:
     """Return what is left of the lab on this machine besides its state and cache."""
-    found = [f"process {pid}" for pid in sorted(cgroups.members())]
+    found = [f"process {pid}" for pid in sorted(cgroups.members([cgroups.NAME]))]
     found += [f"mount {point}" for point in mounts.under(paths.RUN, paths.state(), paths.cache())]
     found += [f"network namespace {each.namespace}" for each in ALL if each.namespace_file.exists()]
     links = {BRIDGE, *(datacenter.link for datacenter in ALL)} & network.names()

@@ -30,7 +30,7 @@ UNITS = {
 
 def quantity(text: str) -> float:
     """Return the number of bytes in a Kubernetes quantity; what it cannot read counts as nothing."""
-    found = re.fullmatch(r"([0-9.]+)([kMGT]?i?)", text)
+    found = re.fullmatch(r"([0-9.]+)([kKMGT]?i?)", text)
     return float(found.group(1)) * UNITS.get(found.group(2), 0) if found else 0
 
 
