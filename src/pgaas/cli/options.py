@@ -93,7 +93,7 @@ def needed(flag: str, value: str | None) -> str:
 
 
 def root_folder(named: Path | None) -> Path:
-    """Return the folder to work in: the one named, or the nearest one upwards. Raise UsageError if it is none."""
+    """Return the folder to work in: the one named, or the nearest upwards. Raise UsageError if it is none."""
     from pgaas.config.root import check_root, find_root
 
     return find_root(Path.cwd()) if named is None else check_root(named)

@@ -9,18 +9,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in ("\n", "\t")
+}
 _RED = "31"
 _DIM = "2"
 
 
 def out(text: str) -> None:
     """Print a result."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{harmless(text)}\n")
 
 
 def say(text: str) -> None:
-    """Print a message that is no result."""
+    """Print a message that is no result; a text from outside goes through `harmless` first."""
     sys.stderr.write(f"{text}\n")
+
+
+def harmless(text: str) -> str:
+    """Return a text in which nothing but line breaks and tabs commands the terminal."""
+    return text.translate(_CONTROLS)
 
 
 def out_json(value: Any) -> None:
@@ -44,7 +52,7 @@ def out_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title
     for column in columns:
         table.add_column(column, overflow="fold", header_style="bold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(harmless(str(cell))) for cell in row))
     console = Console(file=sys.stdout, highlight=False)
     if not sys.stdout.isatty():
         console.width = 10_000
@@ -58,16 +66,16 @@ def out_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title
 
 def complain(what: str, *, items: Iterable[str] = (), where: str = "", next_step: str = "") -> None:
     """Print an error: what is wrong, each of its parts, where, and what to do next."""
-    lines = [f"{styled('error:', _RED)} {what}"]
-    lines += [f"  {item}" for item in items]
+    lines = [what, *(f"  {item}" for item in items)]
     lines += [f"  where: {where}"] if where else []
     lines += [f"  next: {next_step}"] if next_step else []
-    say("\n".join(lines))
+    text = "\n".join(lines)
+    say(f"{styled('error:', _RED)} {harmless(text)}")
 
 
 def echo_command(text: str) -> None:
     """Show an outside command that is about to run; its secrets are masked already."""
-    say(styled(f"+ {text}", _DIM))
+    say(styled(harmless(f"+ {text}"), _DIM))
 
 
 def styled(text: str, code: str, stream: TextIO | None = None) -> str:
@@ -78,3 +86,17 @@ def styled(text: str, code: str, stream: TextIO | None = None) -> str:
 def wants_colour(stream: TextIO) -> bool:
     """Return whether a stream is a terminal, and neither NO_COLOR nor TERM=dumb speaks against colour."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def cell(value: object) -> str:
+    """Return a value as a table shows it: yes and no, lists in one line, and a dash for nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value) or "-"
+    return "-" if value in (None, "") else str(value)
+
+
+def out_lines(text: str) -> None:
+    """Print a program's output as it came, ended by a line break."""
+    sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TextIO
 
-from pgaas.cli.output import echo_command, say, styled, wants_colour
+from pgaas.cli.output import echo_command, harmless, say, styled, wants_colour
 
 _GREEN = "32"
 _RED = "31"
@@ -62,7 +62,7 @@ class Lines:
     def note(self, text: str) -> None:
         """Show a message that belongs to no step."""
         self._clear()
-        say(f"note: {text}")
+        say(harmless(f"note: {text}"))
 
     def command(self, text: str) -> None:
         """Show an outside command, if that is wanted."""
@@ -73,14 +73,15 @@ class Lines:
     def _close(self, verdict: str, colour: str, text: str) -> None:
         self._clear()
         seconds = f"{time.monotonic() - self._since:.0f} s" if self._since else "0 s"
-        say(f"[{styled(verdict, colour)}] {self._step} ({seconds}){': ' + text if text else ''}")
+        rest = harmless(f"{self._step} ({seconds}){': ' + text if text else ''}")
+        say(f"[{styled(verdict, colour)}] {rest}")
         self._step, self._detail, self._since = "", "", 0.0
 
     def _show_start(self) -> None:
-        say(f"{self._step} …")
+        say(harmless(f"{self._step} …"))
 
     def _show_detail(self) -> None:
-        say(f"  {self._detail}")
+        say(harmless(f"  {self._detail}"))
 
     def _clear(self) -> None:
         """Make room for a whole line; lines need none."""
@@ -110,7 +111,7 @@ class Live(Lines):
 
     def _draw(self, text: str) -> None:
         width = shutil.get_terminal_size().columns - 1
-        line = " ".join(text.split())[:width]
+        line = harmless(" ".join(text.split()))[:width]
         sys.stderr.write(_CLEAR_LINE + (f"\x1b[2m{line}\x1b[0m" if wants_colour(sys.stderr) else line))
         sys.stderr.flush()
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgaas.config.naming import Target
-from pgaas.config.resolve import ConfigCache, list_targets, resolve_client
+from pgaas.config.resolve import ConfigCache, resolve_client
+from pgaas.config.targets import find_targets
 from pgaas.errors import ConfigError, ConfigIssue, UsageError
 from pgaas.operations.progress import Progress, step
 from pgaas.operations.target import find_target
@@ -38,9 +39,10 @@ def generate(root: Path, ins: str, env: str, dc: str | None) -> Generated:
 
     Raise ConfigError with every issue of every file.
     """
-    target = find_target(root, ins, env, dc)
-    files = {target: [_write(root, target, None)]}
-    return Generated(files, _write_infra(root) if env == LOCAL else [])
+    cache = ConfigCache()
+    target = find_target(root, ins, env, dc, cache)
+    files = {target: [_write(root, target, cache)]}
+    return Generated(files, _write_infra(root, cache) if env == LOCAL else [])
 
 
 def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
@@ -48,16 +50,16 @@ def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
 
     One target's issues do not stop the others: they are collected, each once.
     """
-    targets = list_targets(root, env)
-    if not targets:
+    cache = ConfigCache()
+    targets, unusable = find_targets(root, env, cache)
+    if not targets and not unusable:
         raise UsageError(
             f"no client has a databases.yaml{f' for {env}' if env else ''}",
             where=str(root / "confs" / "users"),
             next_step="`pgaas generate --all` writes the values of those that have one",
         )
-    cache = ConfigCache()
     files: dict[Target, list[Path]] = {}
-    issues: dict[ConfigIssue, None] = {}
+    issues = dict.fromkeys(unusable)
     with step(progress, f"generating {len(targets)} values files"):
         for number, target in enumerate(targets, start=1):
             try:
@@ -67,15 +69,15 @@ def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
             progress.advanced(number, len(targets))
     infra: list[Path] = []
     if any(target.env == LOCAL for target in files):
-        infra = _write_infra(root)
+        infra = _write_infra(root, cache)
     return Generated(files, infra, list(issues))
 
 
-def _write(root: Path, target: Target, cache: ConfigCache | None) -> Path:
+def _write(root: Path, target: Target, cache: ConfigCache) -> Path:
     return write_values(root, target, build_values(resolve_client(root, target, cache)))
 
 
-def _write_infra(root: Path) -> list[Path]:
+def _write_infra(root: Path, cache: ConfigCache) -> list[Path]:
     from pgaas.render.infra import write_infra
 
-    return write_infra(root)
+    return write_infra(root, cache)

@@ -38,13 +38,13 @@ def ldap_user(ins: str) -> dict[str, str]:
     return {"cn": ins, "uid": ins, "sn": ins, "mail": f"mail@{ins}.local", "password": ins}
 
 
-def write_infra(root: Path) -> list[Path]:
+def write_infra(root: Path, cache: ConfigCache | None = None) -> list[Path]:
     """Write the values files of the local infrastructure and return their paths.
 
     Raise ConfigError with every issue of the environment's files, UsageError if the file system refuses.
     """
     written = []
-    for name, values in infra_values(root).items():
+    for name, values in infra_values(root, cache).items():
         path = root / INFRA_FOLDER / f"{name}-values.yaml"
         made_from = f"confs/admin/{LOCAL}/{name}.yaml and confs/admin/{LOCAL}/clients.yaml"
         header = f"# Made by `pgaas generate`: edits will be lost.\n# From {made_from}\n"

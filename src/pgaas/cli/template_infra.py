@@ -1,0 +1,22 @@
+"""`pgaas template-infra`."""
+
+from __future__ import annotations
+
+from pgaas.cli.options import RootOption, VerboseOption, root_folder
+from pgaas.cli.output import out_lines
+
+
+def template_infra(root: RootOption = None, verbose: VerboseOption = False) -> None:
+    """Print the Kubernetes objects of the local infrastructure (S3, LDAP, observability). Asks no cluster.
+
+    Writes the three values files below confs/_generated/local-infra, as `generate` does for the environment
+    local.
+
+    Examples:
+      pgaas template-infra
+      pgaas template-infra --verbose > infra.yaml
+    """
+    from pgaas.cli.progress import progress_for
+    from pgaas.operations import template_infra as operation
+
+    out_lines(operation.template_infra(root_folder(root), progress_for(verbose=verbose)))

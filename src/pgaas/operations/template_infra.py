@@ -1,0 +1,23 @@
+"""Render the objects of the local infrastructure without asking any cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pgaas.operations.progress import Progress, step
+from pgaas.render.infra import write_infra
+from pgaas.tools import command, helmfile
+
+
+def template_infra(root: Path, progress: Progress) -> str:
+    """Write the local infrastructure's values files and return the charts' objects as YAML.
+
+    Raise ConfigError for the files, ToolMissing and ToolFailed for helmfile and helm.
+    """
+    write_infra(root)
+    env = helmfile.environment()
+    with step(progress, "rendering the local infrastructure"):
+        command.find_program("helm", env)
+        return command.run(
+            helmfile.template_argv("local-infra"), env=env, cwd=root, echo=progress.command
+        ).stdout
