@@ -60,9 +60,9 @@ def create(
 ) -> None:
     """Create a cluster, or bring it up to date, and wait until it is healthy.
 
-    Writes the values file, checks what the cluster needs, deploys with helmfile, and waits until all instances
-    are ready, roles and databases are there, WAL is archived and the first base backup is complete. Run again, it
-    changes nothing; interrupted or killed, run it again.
+    Writes the values file, checks what the cluster needs, deploys with helmfile, and waits until all
+    instances are ready, roles and databases are there, WAL is archived and the first base backup is complete.
+    Run again, it changes nothing; interrupted or killed, run it again.
 
     Examples:
       pgaas create --ins ic1 --env local --dc local1

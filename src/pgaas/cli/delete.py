@@ -42,8 +42,8 @@ def delete(
 ) -> None:
     """Delete a cluster: take a last backup, remove everything but the archive in S3.
 
-    Shows what goes and what stays, and asks for the cluster's name. The next cluster of this name archives as a
-    new generation, which is written to clients.yaml: commit it. Interrupted, run it again.
+    Shows what goes and what stays, and asks for the cluster's name. The next cluster of this name archives as
+    a new generation, which is written to clients.yaml: commit it. Interrupted, run it again.
 
     Examples:
       pgaas delete --ins ic1 --env local --dc local1
