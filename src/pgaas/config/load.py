@@ -213,9 +213,8 @@ class Builder:
         key = event.value
         if event.implicit[0]:
             if not isinstance(plain_scalar(key), str):
-                self.issues.append(
-                    ConfigIssue(self.name, line, frame.path, f"the key {shown(key)} is not text: quote it")
-                )
+                message = f"the key {key or '(empty)'} is not text: quote it"
+                self.issues.append(ConfigIssue(self.name, line, frame.path, message))
             elif key == "<<":
                 raise Refused(line, "merge keys (<<) are not taken: YAML 1.2 has none")
         path = f"{frame.path}.{key}" if frame.path else key

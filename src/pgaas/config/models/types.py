@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -251,12 +252,8 @@ def check_search_filter(value: str) -> str:
         raise ValueError(
             f"{value!r}: pgAdmin fills nothing in, and adds (uid=LOGIN) itself: write (objectclass=*)"
         )
-    depth = 0
-    for position, character in enumerate(value):
-        depth += (character == "(") - (character == ")")
-        if depth < 1 and position < len(value) - 1:
-            break
-    if depth or not value.startswith("(") or not value.endswith(")"):
+    depths = list(accumulate((character == "(") - (character == ")") for character in value))
+    if not value.endswith(")") or depths[-1] != 0 or min(depths[:-1], default=0) < 1:
         raise ValueError(f"{value!r} is not an LDAP filter in parentheses, such as (objectclass=person)")
     return value
 
