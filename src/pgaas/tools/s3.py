@@ -203,7 +203,7 @@ def _translated(place: Place, action: str) -> Iterator[None]:
             where=str(place),
             next_step="check that this machine may reach the endpoint (VPN, proxy, firewall)",
         ) from error
-    except failures.HTTPClientError as error:
+    except (failures.ConnectionError, failures.HTTPClientError) as error:
         raise ToolFailed(
             f"S3 cannot be reached: {_last_words(error)}",
             where=str(place),

@@ -139,7 +139,7 @@ def test_a_kind_that_pgaas_does_not_know_is_asked_for_once(server: FakeServer, a
             "refused by the CloudNativePG operator: Cluster",
         ),
         (
-            failure(500, "InternalError", 'failed calling webhook "webhook.cert-manager.io": refused'),
+            failure(500, "InternalError", 'failed calling webhook "webhook.cert-manager.io": x'),
             KubernetesUnavailable,
             "cert-manager does not answer",
         ),
