@@ -74,7 +74,8 @@ def drop_stuck_release(
 def _record(secret: Object) -> Release:
     labels = dig(secret, "metadata", "labels", default={})
     try:
-        packed = base64.b64decode(base64.b64decode(dig(secret, "data", "release", default="")))
+        outer = base64.b64decode(dig(secret, "data", "release", default=""), validate=True)
+        packed = base64.b64decode(outer, validate=True)
         content = json.loads(gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed or b"{}")
     except (binascii.Error, OSError, ValueError, EOFError) as error:
         raise KubernetesError(

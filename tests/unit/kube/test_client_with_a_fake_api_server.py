@@ -133,13 +133,13 @@ def test_a_kind_that_pgaas_does_not_know_is_asked_for_once(server: FakeServer, a
             failure(
                 403,
                 "Forbidden",
-                'admission webhook "vcluster.cnpg.io" denied the request: Cluster "x" is invalid: spec.replica',
+                'admission webhook "vcluster.cnpg.io" denied the request: Cluster "x": spec.replica',
             ),
             KubernetesError,
             "refused by the CloudNativePG operator: Cluster",
         ),
         (
-            failure(500, "InternalError", 'failed calling webhook "webhook.cert-manager.io": x'),
+            failure(500, "", 'failed calling webhook "webhook.cert-manager.io": refused'),
             KubernetesUnavailable,
             "cert-manager does not answer",
         ),
