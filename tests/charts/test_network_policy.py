@@ -1,4 +1,4 @@
-"""Who may reach the instances, judged by cyclonus from the rendered policies: nothing in the lab enforces them."""
+"""Who may reach the instances, judged by cyclonus: nothing in the lab enforces the policies."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from pgaas_lab.tools import ensure
 from tests.charts.support import render_client
+
+from pgaas_lab.tools import ensure
 
 CLUSTER, NAMESPACE = "prod-ic1-dc1", "ic1-prod"
 INSTANCE = {"cnpg.io/cluster": CLUSTER, "cnpg.io/podRole": "instance"}
@@ -60,7 +61,7 @@ PORTS = (5432, 8000, 9187, 22)
 
 @pytest.fixture(scope="module")
 def policies() -> list[dict[str, Any]]:
-    """Render ic1's policies for production, whose clients.yaml opens 10.0.0.0/8 and the monitoring namespace."""
+    """Render ic1's policies for production: its clients.yaml opens 10.0.0.0/8 and names monitoring."""
     rendered = [item for item in render_client("ic1", "prod", "dc1") if item["kind"] == "NetworkPolicy"]
     for item in rendered:
         item["metadata"].setdefault("namespace", NAMESPACE)

@@ -218,7 +218,7 @@ def _policies(values: GeneratedValues) -> Section:
         {
             "network policy": policy.enabled,
             "allowed namespaces": policy.allowed_namespaces,
-            "allowed networks": policy.allowed_cidrs,
+            "allowed networks": [each.cidr for each in policy.allowed_cidrs],
             "monitoring namespaces": policy.monitoring_namespaces,
             "rbac": rbac.enabled,
             "admin group": rbac.admin_group if rbac.enabled else "",

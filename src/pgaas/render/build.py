@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal
 
 from pgaas.config.models.postgresql import ResourceAmounts
@@ -26,6 +27,7 @@ from pgaas.config.resolved import ResolvedClient
 from pgaas.render import access, topology
 from pgaas.render.values import (
     S3,
+    AllowedNetwork,
     CatalogImage,
     Certificates,
     Cluster,
@@ -223,8 +225,24 @@ def _network_policy(resolved: ResolvedClient) -> NetworkPolicy:
         monitoring_namespaces=monitoring,
         # Whoever scrapes metrics does not need SQL.
         allowed_namespaces=[each for each in policy.allowed_namespaces if each not in monitoring],
-        allowed_cidrs=policy.allowed_cidrs,
+        allowed_cidrs=[_network(cidr, tuple(datacenter.pod_cidrs)) for cidr in policy.allowed_cidrs],
     )
+
+
+@cache
+def _network(cidr: str, pods: tuple[str, ...]) -> AllowedNetwork:
+    """Return a network without the pods in it: a policy takes a pod's address as readily as a machine's."""
+    from ipaddress import ip_network
+
+    outer = ip_network(cidr)
+    inner = [
+        pod
+        for pod in pods
+        if ip_network(pod).version == outer.version
+        and ip_network(pod) != outer
+        and ip_network(pod).subnet_of(outer)  # type: ignore[arg-type]
+    ]
+    return AllowedNetwork(cidr=cidr, excepted=inner)
 
 
 def _rbac(resolved: ResolvedClient) -> Rbac:

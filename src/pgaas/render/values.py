@@ -282,6 +282,13 @@ class Dns(Values):
     ttl: Count
 
 
+class AllowedNetwork(Values):
+    """A network outside Kubernetes, without the pods' own networks that lie in it."""
+
+    cidr: str
+    excepted: list[str] = Field(alias="except")
+
+
 class NetworkPolicy(Values):
     """Who may reach the instances besides the operator, the instances themselves and the namespace's pods."""
 
@@ -289,7 +296,7 @@ class NetworkPolicy(Values):
     operator_namespace: Label
     monitoring_namespaces: list[Label]
     allowed_namespaces: list[Label]
-    allowed_cidrs: list[str] = Field(alias="allowedCIDRs")
+    allowed_cidrs: list[AllowedNetwork] = Field(alias="allowedCIDRs")
 
 
 class Rbac(Values):

@@ -9,6 +9,7 @@ from pydantic import Field
 from pgaas.config.models.base import FileModel
 from pgaas.config.models.types import (
     AnnotationName,
+    Cidr,
     DnsLabel,
     DnsName,
     DnsSuffix,
@@ -58,7 +59,10 @@ class Services(FileModel):
 
 
 class Datacenter(FileModel):
-    """One Kubernetes cluster; without `kube_context` the current context is used."""
+    """One Kubernetes cluster; without `kube_context` the current context is used.
+
+    `pod_cidrs` are the networks of its pods: a client's `allowedCIDRs` never opens them.
+    """
 
     kube_context: Line | None = None
     dns_suffix: DnsSuffix
@@ -67,6 +71,7 @@ class Datacenter(FileModel):
     cluster_issuer: DnsName = "pgaas-ca-issuer"
     operator_namespace: DnsLabel = "cnpg-system"
     monitoring_namespaces: list[DnsLabel] = Field(default_factory=list)
+    pod_cidrs: list[Cidr] = Field(default_factory=list, alias="podCIDRs")
     services: Services = Field(default_factory=Services)
 
 

@@ -1,0 +1,42 @@
+"""What all tests share: the repository on the path, and golden files that are compared or written anew."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+GOLDEN = REPOSITORY / "tests" / "golden"
+
+# So that `from tests.charts.support import …` finds the same module from wherever pytest is started.
+if str(REPOSITORY) not in sys.path:
+    sys.path.insert(0, str(REPOSITORY))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --refresh-golden."""
+    parser.addoption(
+        "--refresh-golden",
+        action="store_true",
+        help="write tests/golden anew instead of comparing with it; review the change as a diff",
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with a file below tests/golden, or write it there with --refresh-golden."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--refresh-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        elif not path.is_file():
+            pytest.fail(f"{path} is missing: run pytest with --refresh-golden, and review what it wrote")
+        else:
+            assert text == path.read_text(), f"{name} differs: if it should, run pytest with --refresh-golden"
+
+    return compare
