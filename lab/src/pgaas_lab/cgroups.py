@@ -22,14 +22,32 @@ def system(datacenter: Datacenter) -> str:
 
 
 def pods(datacenter: Datacenter) -> list[str]:
-    """Return the cgroups of a node's containers, found by what containerd keeps of them."""
+    """Return the cgroups of a node's containers, those that containerd has lost sight of included."""
+    known = container_ids(datacenter)
+    there = [path for path in folder(PODS).glob("*") if path.is_dir()]
+    return [
+        f"{PODS}/{path.name}"
+        for path in there
+        if path.name in known
+        or any(is_rooted_under(pid, datacenter.folder) for pid in members([f"{PODS}/{path.name}"]))
+    ]
+
+
+def container_ids(datacenter: Datacenter) -> set[str]:
+    """Return the ids of the containers that a node's containerd keeps something of."""
     kept = datacenter.folder / "containerd" / "io.containerd.grpc.v1.cri"
     tasks = datacenter.run / "containerd" / "io.containerd.runtime.v2.task" / PODS
-    ids: set[str] = set()
-    for folder in (kept / "sandboxes", kept / "containers", tasks):
-        if folder.is_dir():
-            ids.update(path.name for path in folder.iterdir())
-    return [f"{PODS}/{name}" for name in sorted(ids)]
+    return {
+        path.name for parent in (kept / "sandboxes", kept / "containers", tasks) for path in parent.glob("*")
+    }
+
+
+def is_rooted_under(pid: int, above: Path) -> bool:
+    """Tell whether a process has a root file system that containerd keeps under a folder."""
+    try:
+        return f"upperdir={above}/" in Path(f"/proc/{pid}/mountinfo").read_text()
+    except OSError:
+        return False
 
 
 def all_of(datacenter: Datacenter) -> list[str]:
