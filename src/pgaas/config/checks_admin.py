@@ -63,6 +63,10 @@ def check_admin(
         report("datacenters", _check_datacenters(datacenters))
     if isinstance(plugins, PluginsFile):
         report("plugins", _check_plugins(plugins))
+    if isinstance(postgresql, PostgresqlFile) and isinstance(
+        observability := models.get("observability"), BaseModel
+    ):
+        report("observability", _check_observability(observability, postgresql))
     profiles = _keys(documents["postgresql"], "storageProfiles")
     places = _keys(documents["datacenters"], "datacenters")
     for ins, client in _clients(documents["clients"], models.get("clients")):
@@ -166,6 +170,16 @@ def _check_plugins(file: PluginsFile) -> Iterator[Finding]:
     if BARMAN_PLUGIN not in names:
         yield ("availablePlugins",), f"must offer {BARMAN_PLUGIN}: every cluster archives through it"
     yield from _duplicates(("availablePlugins",), names, "name")
+
+
+def _check_observability(file: BaseModel, postgresql: PostgresqlFile) -> Iterator[Finding]:
+    # Read by name, so that only local, which has this file, loads its model.
+    tls = file.model_dump()["observability"]["otel_collector"]["scrape"]["tls"]
+    if tls != postgresql.monitoring.tls:
+        yield (
+            ("observability", "otelCollector", "scrape", "tls"),
+            "must be what monitoring.tls in postgresql.yaml is",
+        )
 
 
 def _check_client(

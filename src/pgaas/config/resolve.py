@@ -76,21 +76,23 @@ def merged_config(file: UserFile, document: Document, admin: AdminEnvironment) -
 
 
 def check_known(admin: AdminEnvironment, ins: str, dc: str | None = None) -> None:
-    """Raise UsageError if the environment has no such client, or the client no such datacenter."""
-    clients = admin.part("clients", "clients")
-    file = f"{admin.folder}/clients.yaml"
-    if not isinstance(clients, dict):
+    """Raise UsageError if the environment has no such client, or the client no such datacenter.
+
+    Files that have issues can't tell: then those are what to report.
+    """
+    if admin.issues:
         return
+    clients = admin.clients.clients
+    file = f"{admin.folder}/clients.yaml"
     if ins not in clients:
         raise UsageError(
             f"unknown client {ins!r} in {admin.team_env}{nearest(ins, list(clients))}",
             where=file,
             next_step=f"register it there, or name one of its clients ({known(list(clients))})",
         )
-    places = admin.part("clients", "clients", ins, "datacenters")
-    if dc is None or not isinstance(places, list) or dc in places:
+    names = clients[ins].datacenters
+    if dc is None or dc in names:
         return
-    names = [place for place in places if isinstance(place, str)]
     raise UsageError(
         f"{ins} has no datacenter {dc!r} in {admin.team_env}{nearest(dc, names)}",
         where=f"{file}:{admin.documents['clients'].line(('clients', ins, 'datacenters'))}",

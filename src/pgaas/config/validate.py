@@ -32,11 +32,14 @@ def validate(document: Document, model: type[Model]) -> tuple[Model | None, list
 
 
 def validate_part(model: type[Model], value: Any) -> Model | None:
-    """Return a part of a broken file as a model, or None if that part is broken too."""
+    """Return a part of a broken file as a model, without those of its keys that are broken, or None."""
     try:
         return model.model_validate(value)
-    except ValidationError:
+    except ValidationError as error:
+        broken = {detail["loc"][0] for detail in error.errors(include_url=False) if detail["loc"]}
+    if not isinstance(value, dict) or not broken & value.keys():
         return None
+    return validate_part(model, {key: part for key, part in value.items() if key not in broken})
 
 
 def _issue(document: Document, model: type[BaseModel], detail: ErrorDetails) -> ConfigIssue:
