@@ -66,9 +66,12 @@ def report(steps: Steps) -> None:
 
 
 @app.command()
-def status(output: Annotated[Output, typer.Option("--output", "-o")] = Output.text) -> None:
+def status(
+    dc: Dc = "all",
+    output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.text,
+) -> None:
     """Show what of the lab is up; end with code 9 if not all of it is."""
-    found = state.look()
+    found = state.look(select(dc))
     if output is Output.json:
         print(state.as_json(found))
     else:

@@ -11,16 +11,14 @@ from pgaas_lab import (
     network,
     node,
     packages,
-    paths,
     pki,
-    process,
     stack,
     teardown,
     tools,
 )
 from pgaas_lab.api import Api
 from pgaas_lab.command import run, tail_of
-from pgaas_lab.datacenters import Datacenter
+from pgaas_lab.datacenters import ALL, Datacenter
 from pgaas_lab.errors import TimedOut, ToolFailed
 from pgaas_lab.steps import Step, Steps, wait_until
 
@@ -36,7 +34,9 @@ def up(datacenters: tuple[Datacenter, ...], steps: Steps, only_build: bool = Fal
     for datacenter in datacenters:
         with steps.step(f"{datacenter.name}: control plane") as step:
             control_plane_up(datacenter, step)
-    agent.start(list(datacenters), anew=bool(fresh))
+    # One agent for both: bringing one datacenter up must not leave the other without.
+    served = [each for each in ALL if each in datacenters or node.is_running(each, "kube-apiserver")]
+    agent.start(served, anew=bool(fresh))
     for datacenter in datacenters:
         with steps.step(f"{datacenter.name}: images") as step:
             images_up(datacenter, step)
@@ -220,8 +220,3 @@ def stack_up(datacenters: tuple[Datacenter, ...], steps: Steps) -> None:
         settle(step, *early, "plugin")
     for api in clients.values():
         api.http.close()
-
-
-def is_running() -> bool:
-    """Tell whether the lab's agent runs."""
-    return process.running(agent.pid_file()) is not None and paths.kubeconfig().exists()

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from pgaas_lab import agent, balancer, node, process, stack
 from pgaas_lab.api import Api
-from pgaas_lab.datacenters import ALL, Datacenter
+from pgaas_lab.datacenters import Datacenter
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Status:
         return not any(row.trouble for row in self.rows)
 
 
-def look() -> Status:
+def look(datacenters: tuple[Datacenter, ...]) -> Status:
     """Return the state of every process, node, Deployment and address."""
     record = process.running(agent.pid_file())
     rows = [row_of_process("", "agent", record)]
-    for datacenter in ALL:
+    for datacenter in datacenters:
         for name in (*node.CONTROL_PLANE, *node.REST):
             record = process.running(node.pid_file(datacenter, name))
             rows.append(row_of_process(datacenter.name, name, record))

@@ -40,6 +40,7 @@ def clear(datacenter: Datacenter) -> None:
     Raise ToolFailed if something will not go.
     """
     groups = cgroups.all_of(datacenter)
+    containers = cgroups.container_ids(datacenter)
     left = [f"process {pid}" for pid in sorted(cgroups.kill(groups))]
     left += [f"mount {point}" for point in mounts.unmount(datacenter.run, datacenter.folder)]
     network.namespace_down(datacenter)
@@ -47,8 +48,8 @@ def clear(datacenter: Datacenter) -> None:
     if left:
         raise ToolFailed(f"{datacenter.name}: this will not go: {', '.join(left)}")
     shutil.rmtree(datacenter.run, ignore_errors=True)
-    if CNI_RESULTS.is_dir():
-        for result in CNI_RESULTS.glob(f"{datacenter.namespace}-*"):
+    for result in CNI_RESULTS.glob("*-*-*"):
+        if result.name.startswith(datacenter.namespace) or result.name.split("-")[-2] in containers:
             result.unlink(missing_ok=True)
     shutil.rmtree(datacenter.folder / "pids", ignore_errors=True)
 
