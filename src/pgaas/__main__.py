@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    # Start-up is most of a short command. Looking for pydantic's plugins reads every installed package's metadata,
-    # and collecting garbage while modules load finds hardly any.
+    # Start-up is most of a short command. Looking for pydantic's plugins reads every installed package's
+    # metadata, and collecting garbage while modules load finds hardly any.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     gc.set_threshold(50_000, 20, 20)
     from pgaas.cli.edge import run_app

@@ -16,8 +16,7 @@ def clean(root: RootOption = None) -> None:
     from pgaas.operations import clean as operation
 
     files = operation.clean(root_folder(root))
-    say(
-        f"removed {operation.GENERATED} ({files} files)"
-        if files
-        else f"no {operation.GENERATED}: nothing to remove"
-    )
+    if files is None:
+        say(f"no {operation.GENERATED}: nothing to remove")
+    else:
+        say(f"removed {operation.GENERATED} ({files} files)")

@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -32,6 +33,8 @@ ADVICE = {
     errno.ENOTDIR: "a file stands where a folder is expected: move it away",
     errno.EISDIR: "a folder stands where a file is expected: move it away",
     errno.ENOENT: "check that the path exists",
+    errno.EBUSY: "something is mounted there, or uses it: unmount it, or end what uses it",
+    errno.ENOTEMPTY: "another process wrote into it meanwhile: run the same command again",
     errno.EIO: "the disk failed: look at the machine's log",
     errno.ESTALE: "the network file system lost the file: run the same command again",
 }
@@ -49,7 +52,7 @@ def run_app(argv: list[str]) -> int:
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        _tolerate_any_character()
+        _mend_streams()
         code = _call(argv)
         sys.stdout.flush()
     except PgaasError as error:
@@ -112,8 +115,11 @@ def _show(error: PgaasError) -> int:
 def _from_os(error: OSError) -> PgaasError:
     """Return the message for what a disk, a permission or a path did to us."""
     places = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    advice = ADVICE[error.errno or 0]
-    return UsageError((error.strerror or str(error)).lower(), where=" and ".join(places), next_step=advice)
+    return UsageError(
+        (error.strerror or str(error)).lower(),
+        where=" and ".join(places) or "standard output",
+        next_step=ADVICE[error.errno or 0],
+    )
 
 
 def _interrupted(interrupt: KeyboardInterrupt) -> int:
@@ -135,8 +141,11 @@ def _broken_pipe() -> int:
     return BROKEN_PIPE
 
 
-def _tolerate_any_character() -> None:
-    """Let a file name or value that the terminal's encoding lacks be printed escaped instead of failing."""
+def _mend_streams() -> None:
+    """Print a character that the terminal's encoding lacks escaped, and let a closed stream take anything."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open until the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

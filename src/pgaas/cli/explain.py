@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 KeyArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[KEY]", help="A key, or the beginning of some: postgresql.parameters.", show_default=False
+        metavar="KEY", help="A key, or the beginning of some: postgresql.parameters.", show_default=False
     ),
 ]
 

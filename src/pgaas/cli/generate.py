@@ -13,7 +13,6 @@ from pgaas.cli.options import (
     Output,
     OutputOption,
     RootOption,
-    VerboseOption,
     needed,
     root_folder,
 )
@@ -30,7 +29,6 @@ def generate(
     ] = False,
     root: RootOption = None,
     output: OutputOption = Output.text,
-    verbose: VerboseOption = False,
 ) -> None:
     """Write a cluster's values file, and print its path. Needs neither a cluster nor helm.
 
@@ -49,7 +47,7 @@ def generate(
 
     if everyone:
         _refuse_with_all(ins, dc)
-        written = operation.generate_all(root_folder(root), env, progress_for(verbose=verbose))
+        written = operation.generate_all(root_folder(root), env, progress_for(verbose=False))
     else:
         written = operation.generate(root_folder(root), needed("--ins", ins), needed("--env", env), dc)
     _print(written, output)

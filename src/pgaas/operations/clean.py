@@ -11,8 +11,8 @@ from pgaas.errors import RefusedAsUnsafe
 GENERATED = Path("confs/_generated")
 
 
-def clean(root: Path) -> int:
-    """Remove confs/_generated and nothing else; return how many files it held.
+def clean(root: Path) -> int | None:
+    """Remove confs/_generated and nothing else; return how many files it held, None if it was not there.
 
     Raise RefusedAsUnsafe if it is a symbolic link, or lies outside the root through one: what a link points
     to may be somebody else's.
@@ -25,7 +25,7 @@ def clean(root: Path) -> int:
             next_step="remove the link, or the folder that it points to, by hand",
         )
     if not folder.exists():
-        return 0
+        return None
     files = sum(len(names) for _, _, names in os.walk(folder))
     shutil.rmtree(folder)
     return files

@@ -60,13 +60,15 @@ def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
         )
     files: dict[Target, list[Path]] = {}
     issues = dict.fromkeys(unusable)
-    with step(progress, f"generating {len(targets)} values files"):
+    with step(progress, f"generating {len(targets)} values files") as outcome:
         for number, target in enumerate(targets, start=1):
             try:
                 files[target] = [_write(root, target, cache)]
             except ConfigError as error:
                 issues.update(dict.fromkeys(error.issues))
             progress.advanced(number, len(targets))
+        if len(files) < len(targets):
+            outcome.problem = f"{len(files)} written, {len(targets) - len(files)} could not be"
     infra: list[Path] = []
     if any(target.env == LOCAL for target in files):
         infra = _write_infra(root, cache)

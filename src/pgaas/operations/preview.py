@@ -52,10 +52,9 @@ def preview(root: Path, ins: str, env: str, dc: str | None) -> Preview:
 
 
 def check_schema(plain: dict[str, Any], root: Path) -> None:
-    """Raise ConfigError with everything that the chart's values.schema.json refuses, or if it cannot be read."""
+    """Raise ConfigError with all that the chart's values.schema.json refuses, or if it cannot be read."""
     from jsonschema import Draft202012Validator
 
-    # The chart's defaults lie under the values when Helm checks them; here, too, only what is given is checked.
     try:
         schema = json.loads((root / SCHEMA).read_bytes())
     except FileNotFoundError as error:

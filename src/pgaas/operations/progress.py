@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -57,12 +58,21 @@ class Silent:
         """Drop the report."""
 
 
+@dataclass
+class Outcome:
+    """How a step ends whose block does not raise; `problem` says what went wrong with a part of it."""
+
+    text: str = ""
+    problem: str = ""
+
+
 @contextmanager
-def step(progress: Progress, name: str) -> Iterator[None]:
+def step(progress: Progress, name: str) -> Iterator[Outcome]:
     """Open a step, and close it as finished, or as failed when the block raises (Ctrl-C included)."""
+    outcome = Outcome()
     progress.started(name)
     try:
-        yield
+        yield outcome
     except KeyboardInterrupt:
         progress.failed("interrupted")
         raise
@@ -70,4 +80,7 @@ def step(progress: Progress, name: str) -> Iterator[None]:
         first_line, _, _ = str(exception).partition("\n")
         progress.failed(first_line or type(exception).__name__)
         raise
-    progress.finished()
+    if outcome.problem:
+        progress.failed(outcome.problem)
+    else:
+        progress.finished(outcome.text)
