@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,6 +24,8 @@ from pgaas.config.targets import missing_user_file
 from pgaas.config.validate import validate, validate_part
 from pgaas.errors import ConfigError, ConfigIssue, UsageError
 
+Value = TypeVar("Value")
+
 __all__ = ["ConfigCache", "resolve_client"]
 
 
@@ -37,7 +39,12 @@ def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None)
     environment = check_target(target)
     admin = cache.admin(root, environment.team_env)
     check_known(admin, target.ins, target.dc)
-    document = read_user_file(root, target.ins, environment, cache)
+    try:
+        document = read_user_file(root, target.ins, environment, cache)
+    except UsageError:
+        if admin.issues:
+            raise ConfigError(list(admin.issues)) from None
+        raise
     file, issues = validate(document, UserFile)
     issues = [*admin.issues, *issues]
     if document.data is not None:
@@ -121,7 +128,7 @@ def offer_to(admin: AdminEnvironment, ins: str) -> Offer:
         admin.part("postgresql", "imageCatalog", "images"),
         admin.part("plugins", "availablePlugins"),
     )
-    majors, names = _each(images, "major"), _each(plugins, "name")
+    majors, names = _each(images, "major", int), _each(plugins, "name", str)
     parameters = admin.part("postgresql", "userParameters")
     user = admin.part("postgresql", "pgadminUser", "name")
     client = (
@@ -133,16 +140,21 @@ def offer_to(admin: AdminEnvironment, ins: str) -> Offer:
     return Offer(
         majors=majors,
         plugins=names,
-        parameters=parameters if isinstance(parameters, list) else None if admin.issues else [],
+        parameters=_only(parameters, str) if parameters is not None or admin.issues else [],
         pgadmin_user=user if isinstance(user, str) else "pgadmin_readonly",
         allow=allow or Allow(),
     )
 
 
-def _each(entries: Any, key: str) -> list[Any] | None:
-    if not isinstance(entries, list):
-        return None
-    return [entry[key] for entry in entries if isinstance(entry, dict) and key in entry]
+def _each(entries: Any, key: str, kind: type[Value]) -> list[Value] | None:
+    """Return what each map of a list holds at a key, or None if it is no list."""
+    maps = _only(entries, dict)
+    return None if maps is None else _only([entry.get(key) for entry in maps], kind)
+
+
+def _only(values: Any, kind: type[Value]) -> list[Value] | None:
+    """Return the values of one type in a list, or None if it is no list."""
+    return [value for value in values if isinstance(value, kind)] if isinstance(values, list) else None
 
 
 class Origins(Mapping[str, Origin]):
@@ -179,7 +191,7 @@ def origins_of(document: Document, admin: AdminEnvironment, target: Target) -> d
     own = (document.data or {}).get("plugins", [])
     if all(plugin["name"] != BARMAN_PLUGIN for plugin in own):
         offered = admin.documents["plugins"]
-        index = (_each(admin.part("plugins", "availablePlugins"), "name") or []).index(BARMAN_PLUGIN)
+        index = (_each(admin.part("plugins", "availablePlugins"), "name", str) or []).index(BARMAN_PLUGIN)
         line = offered.line(("availablePlugins", index, "name"))
         origins.pop("plugins", None)
         origins[f"plugins.{len(own)}.name"] = Origin(offered.file, line, BARMAN_PLUGIN)

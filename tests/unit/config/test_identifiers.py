@@ -1,3 +1,5 @@
+# ruff: noqa: E501 - in a table, one row a line reads better than short lines
+
 from __future__ import annotations
 
 import re
