@@ -1,4 +1,4 @@
-"""`pgaas create` beside `kubectl apply` of the same objects: seconds from the command's start to a healthy Cluster.
+"""`pgaas create` beside `kubectl apply` of the same objects: seconds from the start to a healthy Cluster.
 
     uv run pgaas-lab up && uv run python bench/create.py
 
@@ -8,7 +8,6 @@ Each round creates the cluster both ways in turn, from an empty namespace and an
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -97,7 +96,12 @@ def main() -> None:
         shutil.copy(ROOT / "helmfile.yaml", root)
         objects = root / "objects.yaml"
         rendered = subprocess.run(
-            [PGAAS, "template", *TARGET], env=environment, cwd=root, check=True, capture_output=True, text=True
+            [PGAAS, "template", *TARGET],
+            env=environment,
+            cwd=root,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         space = f"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n---\n"
         objects.write_text(space + rendered.stdout)
@@ -108,7 +112,9 @@ def main() -> None:
             ours, whole = seconds_to_healthy(environment, create, root)
             theirs, _ = seconds_to_healthy(environment, apply, root)
             samples.append((ours, theirs, whole))
-            print(f"round {number}: create {ours:.1f} s, apply {theirs:.1f} s, {ours / theirs:.2f}", flush=True)
+            print(
+                f"round {number}: create {ours:.1f} s, apply {theirs:.1f} s, {ours / theirs:.2f}", flush=True
+            )
         clean(environment)
     print(f"create, seconds to healthy: {spread([ours for ours, _, _ in samples])}")
     print(f"apply, seconds to healthy: {spread([theirs for _, theirs, _ in samples])}")

@@ -1,6 +1,6 @@
 """`pgaas generate --all` for a thousand clients: time and memory per client, on one core.
 
-    uv run python bench/generate_all.py
+uv run python bench/generate_all.py
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Time commands as whole processes, in turn, so that a drift of the machine's speed meets both sides alike."""
+"""Time commands as whole processes, in turn, so that a drift of the machine's speed meets both alike."""
 
 from __future__ import annotations
 

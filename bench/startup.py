@@ -1,6 +1,6 @@
 """Start-up: `pgaas --help` and `pgaas generate` beside importing the libraries that they cannot do without.
 
-    uv run python bench/startup.py
+uv run python bench/startup.py
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class UsageError(PgaasError):
 
 @dataclass(frozen=True, order=True)
 class ConfigIssue:
-    """One bad field: the file (relative to the root), its line (1-based, 0 if unknown), its dotted path, what is wrong."""
+    """One bad field: the file (relative to the root), its line (1-based, 0 if unknown), its path, what is wrong."""
 
     file: str
     line: int
@@ -45,7 +45,8 @@ class ConfigError(PgaasError):
     def __init__(self, issues: list[ConfigIssue], *, next_step: str = "") -> None:
         self.issues = sorted(issues)
         count = len(self.issues)
-        super().__init__(f"{count} error{'s' if count != 1 else ''} in the configuration", next_step=next_step)
+        plural = "s" if count != 1 else ""
+        super().__init__(f"{count} error{plural} in the configuration", next_step=next_step)
 
 
 class ToolMissing(PgaasError):

@@ -25,7 +25,7 @@ def issue(
     authority: Issued | None = None,
     days_left: int = 30,
 ) -> Issued:
-    """Issue a client certificate, self-signed when no authority is given; negative days_left means expired."""
+    """Issue a client certificate, self-signed without an authority; negative days_left means expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     issuer, signer = name, key

@@ -1,4 +1,4 @@
-"""The lab's real clusters, and a root of confs of the tests' own, so that nothing here touches the checkout's."""
+"""The lab's real clusters, and a root of the tests' own, so that nothing here touches the checkout's."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def pgaas(lab: Lab, root: Path) -> Pgaas:
 
 @pytest.fixture(scope="session")
 def created(pgaas: Pgaas) -> subprocess.CompletedProcess[str]:
-    """Create ic1's local cluster in the first datacenter; what the command said is for its own test to judge."""
+    """Create ic1's local cluster in the first datacenter; what was said is for its own test to judge."""
     done = pgaas("create", *TARGET)
     assert done.returncode == 0, done.stderr
     return done

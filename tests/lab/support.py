@@ -137,7 +137,7 @@ def write_credential(folder: Path, name: str, certificate: bytes, key: bytes) ->
     credential.certificate.write_bytes(certificate)
     credential.key.touch(mode=0o600)
     credential.key.write_bytes(key)
-    os.chmod(credential.key, 0o600)
+    credential.key.chmod(0o600)
     return credential
 
 
@@ -169,9 +169,7 @@ class Door:
         }
         return psycopg.connect(**(parameters | options))
 
-    def refusal(
-        self, database: str, user: str, credential: Credential | None = None, **options: Any
-    ) -> str:
+    def refusal(self, database: str, user: str, credential: Credential | None = None, **options: Any) -> str:
         """Return why the server refused a login; an accepted one fails the test."""
         try:
             connection = self.connect(database, user, credential, **options)

@@ -12,7 +12,6 @@ from tests.lab.certificates import Issued, issue
 from tests.lab.support import (
     CLUSTER,
     NAMESPACE,
-    TARGET,
     Credential,
     Door,
     Lab,
@@ -57,7 +56,9 @@ def test_a_role_reaches_no_other_database(
     assert "pg_hba.conf rejects connection" in reason
 
 
-@pytest.mark.parametrize("other", ["report_user", "app_readonly", "pgadmin_readonly", "postgres", "pgaas_owner"])
+@pytest.mark.parametrize(
+    "other", ["report_user", "app_readonly", "pgadmin_readonly", "postgres", "pgaas_owner"]
+)
 def test_a_certificate_is_no_key_to_another_role(lab: Lab, door: Door, tmp_path: Path, other: str) -> None:
     reason = door.refusal("app_db", other, credential(lab, tmp_path, "app_user"))
     assert "certificate authentication failed" in reason or "pg_hba.conf rejects connection" in reason
@@ -153,7 +154,7 @@ def test_readers_cannot_write(lab: Lab, door: Door, tmp_path: Path) -> None:
 
 
 def strangers_certificate(lab: Lab, pgaas: Pgaas, role: str) -> tuple[bytes, bytes]:
-    """Return the certificate that is1's own chart gives its role: only its issuers and certificates are applied."""
+    """Return the certificate that is1's own chart gives its role; only issuers and certificates are applied."""
     rendered = pgaas("template", "--ins", "is1", "--env", "local", "--dc", "local1")
     assert rendered.returncode == 0, rendered.stderr
     wanted = [
@@ -161,9 +162,18 @@ def strangers_certificate(lab: Lab, pgaas: Pgaas, role: str) -> tuple[bytes, byt
         for document in yaml.safe_load_all(rendered.stdout)
         if document and document["kind"] in ("Issuer", "Certificate")
     ]
-    lab.kubectl("apply", "-f", "-", stdin=yaml.safe_dump({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "is1-local"},
-    }))
+    lab.kubectl(
+        "apply",
+        "-f",
+        "-",
+        stdin=yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": "is1-local"},
+            }
+        ),
+    )
     lab.kubectl("-n", "is1-local", "apply", "-f", "-", stdin=yaml.safe_dump_all(wanted))
     return secret_when_issued(lab, f"local-is1-local1-client-{role.replace('_', '-')}", "is1-local")
 

@@ -24,9 +24,7 @@ def generations(lab: Lab) -> dict[str, object]:
     }
 
 
-def test_create_ends_with_a_healthy_cluster(
-    pgaas: Pgaas, created: subprocess.CompletedProcess[str]
-) -> None:
+def test_create_ends_with_a_healthy_cluster(pgaas: Pgaas, created: subprocess.CompletedProcess[str]) -> None:
     status = pgaas("status", *TARGET, "-o", "json")
     assert status.returncode == 0, status.stderr
     seen = json.loads(status.stdout)
@@ -71,7 +69,7 @@ def test_a_dry_run_shows_a_change_and_makes_none(
     admin = pgaas.root / "confs/admin/local/postgresql.yaml"
     written = admin.read_text()
     before = generations(lab)
-    assert "max_connections: \"50\"" in written
+    assert 'max_connections: "50"' in written
     admin.write_text(written.replace('max_connections: "50"', 'max_connections: "51"'))
     try:
         shown = pgaas("create", *TARGET, "--dry-run")
@@ -87,9 +85,7 @@ def test_status_is_nine_while_an_instance_is_gone_and_wait_sees_it_return(
 ) -> None:
     pod = lab.get("cluster.postgresql.cnpg.io", CLUSTER)["status"]["currentPrimary"]
     lab.kubectl("-n", NAMESPACE, "delete", "pod", pod, "--wait=false")
-    wait_until(
-        "status to notice", lambda: pgaas("status", *TARGET, "-o", "json").returncode == 9, timeout=60
-    )
+    wait_until("status to notice", lambda: pgaas("status", *TARGET, "-o", "json").returncode == 9, timeout=60)
     waited = pgaas("wait", *TARGET, "--timeout", "5m")
     assert waited.returncode == 0, waited.stderr
     assert pgaas("status", *TARGET).returncode == 0

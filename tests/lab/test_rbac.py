@@ -98,20 +98,27 @@ def test_nobody_reaches_another_namespace(lab: Lab, namespaces: dict[str, str]) 
         assert not may(lab, group, "get", "secrets", "cnpg-system")
 
 
-def as_group(lab: Lab, group: str, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def as_group(
+    lab: Lab, group: str, *arguments: str, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Make a real request as a member of a group."""
     return lab.kubectl(*arguments, "--as", "somebody", "--as-group", group, stdin=stdin, check=False)
 
 
 def test_real_requests_of_a_client(lab: Lab, namespaces: dict[str, str]) -> None:
     space = namespaces["dev1"]
-    backup = yaml.safe_dump({
-        "apiVersion": "postgresql.cnpg.io/v1",
-        "kind": "Backup",
-        "metadata": {"name": "by-hand", "namespace": space},
-        "spec": {"cluster": {"name": "dev1-ic1-dc1"}, "method": "plugin",
-                 "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"}},
-    })
+    backup = yaml.safe_dump(
+        {
+            "apiVersion": "postgresql.cnpg.io/v1",
+            "kind": "Backup",
+            "metadata": {"name": "by-hand", "namespace": space},
+            "spec": {
+                "cluster": {"name": "dev1-ic1-dc1"},
+                "method": "plugin",
+                "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"},
+            },
+        }
+    )
     assert as_group(lab, CLIENT, "-n", space, "get", "clusters.postgresql.cnpg.io").returncode == 0
     assert as_group(lab, CLIENT, "create", "-f", "-", stdin=backup).returncode == 0
     wait_until("the Backup", lambda: lab.items("backups.postgresql.cnpg.io", space))
