@@ -122,7 +122,10 @@ def died(datacenter: Datacenter) -> str:
     for name in (*node.CONTROL_PLANE, "containerd"):
         if not node.is_running(datacenter, name):
             log = node.log_file(datacenter, name)
-            raise ToolFailed(f"{datacenter.name}: {name} ended by itself; the end of {log}:\n{tail_of(log)}")
+            raise ToolFailed(
+                f"{datacenter.name}: {name} ended by itself; the end of {log}:\n{tail_of(log)}\n"
+                "If running it again does not help, `pgaas-lab down` and `pgaas-lab up` begin anew"
+            )
     return ""
 
 
