@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pgaas.config.environments import (
+    RESERVED_CODES,
     SHARED_ENVIRONMENT,
     code_problem,
     datacenter_problem,
@@ -30,6 +31,7 @@ from pgaas.config.models.plugins import BARMAN_PLUGIN, PluginsFile
 from pgaas.config.models.postgresql import PostgresqlFile, ResourceAmounts, Resources
 from pgaas.config.models.types import duration_seconds, image_major, quantity_value
 from pgaas.config.naming import Target, cluster_name
+from pgaas.config.parameters import parameter_problem
 from pgaas.config.validate import validate_part
 from pgaas.errors import ConfigIssue, UsageError
 
@@ -116,8 +118,11 @@ def _check_postgresql(file: PostgresqlFile, team_env: str) -> Iterator[Finding]:
             yield ("pgadminUser", "roles", index), f"{role!r} is not one of {', '.join(SAFE_PARENT_ROLES)}"
     if team_env != "local" and not file.monitoring.tls:
         yield ("monitoring", "tls"), "may be false in local only"
+    for name, value in file.postgresql.parameters.items():
+        if problem := parameter_problem(name, value):
+            yield ("postgresql", "parameters", name), problem
     connections = file.postgresql.parameters.get("max_connections", "100")
-    if not (connections.isascii() and connections.isdigit() and 10 <= int(connections[:9]) <= 262143):
+    if not parameter_problem("max_connections", connections) and not 10 <= int(connections[:9]) <= 262143:
         yield (
             ("postgresql", "parameters", "max_connections"),
             f"{connections!r} is not a number from 10 to 262143",
@@ -188,6 +193,8 @@ def _check_client(
     place = ("clients", ins)
     if problem := code_problem(ins):
         yield place, problem
+    elif ins in RESERVED_CODES:
+        yield place, f"{ins!r} is reserved: the platform has a namespace or a group of this name"
     if client is None:
         return
     for path, message in _check_places(ins, client, team_env, places):
@@ -221,6 +228,7 @@ def _check_places(ins: str, client: Client, team_env: str, places: list[str] | N
         elif (
             team_env != SHARED_ENVIRONMENT
             and not code_problem(ins)
+            and ins not in RESERVED_CODES
             and (problem := target_problem(Target(ins, team_env, name)))
         ):
             yield ("datacenters", index), problem

@@ -18,6 +18,7 @@ from pgaas.config.models.clients import Allow
 from pgaas.config.models.plugins import BARMAN_PLUGIN
 from pgaas.config.models.user import UserDatabase, UserFile, UserPlugin, UserRole
 from pgaas.config.naming import COMMON_NAME_LIMIT, Target, common_name, common_name_suffix, kubernetes_name
+from pgaas.config.parameters import parameter_problem, parameter_text
 from pgaas.config.validate import validate_part
 from pgaas.errors import ConfigIssue
 
@@ -41,7 +42,7 @@ class View:
     """A client's file as far as it can be read: broken entries are left out, but not their names."""
 
     major: int | None
-    parameters: list[str]
+    parameters: dict[str, str]
     plugins: list[tuple[int, UserPlugin]]
     databases: list[tuple[int, UserDatabase]]
     roles: list[tuple[int, UserRole]]
@@ -66,7 +67,7 @@ def check_user(document: Document, file: UserFile | None, target: Target, offer:
 def _view_of(file: UserFile) -> View:
     return View(
         file.postgresql.major_version,
-        list(file.postgresql.parameters),
+        file.postgresql.parameters,
         list(enumerate(file.plugins)),
         list(enumerate(file.databases)),
         list(enumerate(file.roles)),
@@ -86,7 +87,12 @@ def _broken_view(data: dict[str, Any]) -> View:
 
     raw = data.get("postgresql")
     postgresql = raw if isinstance(raw, dict) else {}
-    major, parameters = postgresql.get("majorVersion"), postgresql.get("parameters")
+    major, given = postgresql.get("majorVersion"), postgresql.get("parameters")
+    parameters = {
+        name: parameter_text(value)
+        for name, value in (given if isinstance(given, dict) else {}).items()
+        if isinstance(value, str | int | float)
+    }
     parts = {
         key: [
             (index, part) for index, entry in enumerate(entries(key)) if (part := validate_part(model, entry))
@@ -95,7 +101,7 @@ def _broken_view(data: dict[str, Any]) -> View:
     }
     return View(
         major if type(major) is int else None,
-        [name for name in parameters if isinstance(name, str)] if isinstance(parameters, dict) else [],
+        parameters,
         [(index, part) for index, part in parts["plugins"] if isinstance(part, UserPlugin)],
         [(index, part) for index, part in parts["databases"] if isinstance(part, UserDatabase)],
         [(index, part) for index, part in parts["roles"] if isinstance(part, UserRole)],
@@ -113,6 +119,9 @@ def _check_version(view: View, offer: Offer) -> Iterator[Finding]:
             if name not in offer.parameters:
                 more = nearest(name, offer.parameters) or f" ({known(offer.parameters)})"
                 yield ("postgresql", "parameters", name), f"is not among the parameters left to clients{more}"
+    for name, value in view.parameters.items():
+        if problem := parameter_problem(name, value):
+            yield ("postgresql", "parameters", name), problem
     seen: set[str] = set()
     for index, plugin in view.plugins:
         if plugin.name in seen:
@@ -140,8 +149,11 @@ def _check_names(view: View, offer: Offer) -> Iterator[Finding]:
                     f"{entry.name!r} and {first!r} are one name in Kubernetes, which has no '_'",
                 )
     for index, role in view.roles:
-        if role.name == offer.pgadmin_user:
-            yield ("roles", index, "name"), f"{role.name!r} is reserved: pgAdmin logs in with it"
+        if kubernetes_name(role.name) == kubernetes_name(offer.pgadmin_user):
+            yield (
+                ("roles", index, "name"),
+                f"{role.name!r} is reserved: pgAdmin logs in as {offer.pgadmin_user}",
+            )
 
 
 def _check_ownership(view: View) -> Iterator[Finding]:

@@ -89,6 +89,77 @@ FIXED_PARAMETERS = {
     "unix_socket_permissions": FILES,
 }
 
+MEMORY, TIME, INTEGER, NUMBER, BOOLEAN = "memory", "time", "integer", "number", "boolean"
+# What a value that PostgreSQL would refuse looks like is known here for the parameters that are set most:
+# found out only by the server, it would keep a cluster from starting.
+PARAMETER_KINDS = {
+    "archive_timeout": TIME,
+    "autovacuum": BOOLEAN,
+    "autovacuum_max_workers": INTEGER,
+    "autovacuum_naptime": TIME,
+    "autovacuum_work_mem": MEMORY,
+    "checkpoint_completion_target": NUMBER,
+    "checkpoint_timeout": TIME,
+    "deadlock_timeout": TIME,
+    "default_statistics_target": INTEGER,
+    "effective_cache_size": MEMORY,
+    "effective_io_concurrency": INTEGER,
+    "fsync": BOOLEAN,
+    "full_page_writes": BOOLEAN,
+    "hot_standby_feedback": BOOLEAN,
+    "idle_in_transaction_session_timeout": TIME,
+    "idle_session_timeout": TIME,
+    "jit": BOOLEAN,
+    "lock_timeout": TIME,
+    "log_checkpoints": BOOLEAN,
+    "log_connections": BOOLEAN,
+    "log_lock_waits": BOOLEAN,
+    "log_min_duration_statement": TIME,
+    "log_temp_files": MEMORY,
+    "maintenance_work_mem": MEMORY,
+    "max_connections": INTEGER,
+    "max_locks_per_transaction": INTEGER,
+    "max_parallel_workers": INTEGER,
+    "max_parallel_workers_per_gather": INTEGER,
+    "max_prepared_transactions": INTEGER,
+    "max_replication_slots": INTEGER,
+    "max_slot_wal_keep_size": MEMORY,
+    "max_wal_senders": INTEGER,
+    "max_wal_size": MEMORY,
+    "max_worker_processes": INTEGER,
+    "min_wal_size": MEMORY,
+    "pg_stat_statements.max": INTEGER,
+    "random_page_cost": NUMBER,
+    "seq_page_cost": NUMBER,
+    "shared_buffers": MEMORY,
+    "statement_timeout": TIME,
+    "temp_buffers": MEMORY,
+    "temp_file_limit": MEMORY,
+    "track_io_timing": BOOLEAN,
+    "wal_buffers": MEMORY,
+    "wal_keep_size": MEMORY,
+    "work_mem": MEMORY,
+}
+KIND_PATTERNS = {
+    MEMORY: (
+        r"-?[0-9]+(\.[0-9]+)?\s*(B|kB|MB|GB|TB)?",
+        "an amount of memory such as 64MB (B, kB, MB, GB or TB)",
+    ),
+    TIME: (r"-?[0-9]+(\.[0-9]+)?\s*(us|ms|s|min|h|d)?", "a time such as 30s (us, ms, s, min, h or d)"),
+    INTEGER: (r"-?[0-9]+", "a whole number"),
+    NUMBER: (r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", "a number"),
+    BOOLEAN: (r"(?i:on|off|true|false|yes|no|1|0)", "on or off"),
+}
+
+
+def parameter_problem(name: str, value: str) -> str:
+    """Say why PostgreSQL would refuse a parameter's value for its form, or return an empty text."""
+    if name not in PARAMETER_KINDS:
+        return ""
+    pattern, example = KIND_PATTERNS[PARAMETER_KINDS[name]]
+    # ASCII alone: PostgreSQL knows no other digits and blanks.
+    return "" if re.fullmatch(pattern, value, re.ASCII) else f"{value!r} is not {example}"
+
 
 def check_parameter_name(name: str) -> str:
     """Return a parameter's name. Raise ValueError if it is none, or one that CloudNativePG sets itself."""
@@ -99,11 +170,12 @@ def check_parameter_name(name: str) -> str:
     return name
 
 
-def _scalar_as_text(value: Any) -> Any:
+def parameter_text(value: Any) -> Any:
+    """Return a number or a truth value as PostgreSQL writes it, and anything else as it is."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return str(value) if isinstance(value, int | float) else value
 
 
 ParameterName = Annotated[str, Check(check_parameter_name)]
-ParameterValue = Annotated[str, Check(check_text, _scalar_as_text)]
+ParameterValue = Annotated[str, Check(check_text, parameter_text)]

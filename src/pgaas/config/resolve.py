@@ -18,7 +18,7 @@ from pgaas.config.models.clients import Allow, Client
 from pgaas.config.models.merged import MergedConfig, MergedPostgresql
 from pgaas.config.models.plugins import BARMAN_PLUGIN
 from pgaas.config.models.user import UserFile, UserPlugin
-from pgaas.config.naming import Target
+from pgaas.config.naming import Target, namespace
 from pgaas.config.resolved import Origin, ResolvedClient
 from pgaas.config.targets import missing_user_file
 from pgaas.config.validate import validate, validate_part
@@ -39,6 +39,7 @@ def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None)
     environment = check_target(target)
     admin = cache.admin(root, environment.team_env)
     check_known(admin, target.ins, target.dc)
+    check_namespace(admin, target)
     try:
         document = read_user_file(root, target.ins, environment, cache)
     except UsageError:
@@ -80,6 +81,19 @@ def merged_config(file: UserFile, document: Document, admin: AdminEnvironment) -
         plugins = [*plugins, UserPlugin(name=BARMAN_PLUGIN)]
     own = {"postgresql": postgresql, "plugins": plugins, "databases": file.databases, "roles": file.roles}
     return MergedConfig.model_construct(**{**admin.merged_fields, **own})
+
+
+def check_namespace(admin: AdminEnvironment, target: Target) -> None:
+    """Raise UsageError if a target's namespace would be one that the datacenters use themselves."""
+    if admin.issues:
+        return
+    for dc, datacenter in admin.datacenters.datacenters.items():
+        if namespace(target) in (datacenter.operator_namespace, *datacenter.monitoring_namespaces):
+            raise UsageError(
+                f"{target}: the namespace {namespace(target)} belongs to the platform",
+                where=f"{admin.folder}/datacenters.yaml: datacenters.{dc}",
+                next_step="give the client another code",
+            )
 
 
 def check_known(admin: AdminEnvironment, ins: str, dc: str | None = None) -> None:

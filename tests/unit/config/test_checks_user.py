@@ -53,6 +53,10 @@ def allow(confs: Confs, text: str) -> None:
         ("postgresql: {majorVersion: 17, parameters: {work_men: 1MB}}", ["did you mean work_mem?"]),
         (HEAD + "plugins: [{name: x.example.com}]", ["plugins.0.name: 'x.example.com' is not offered in plugins.yaml"]),
         (HEAD + "plugins: [{name: x}, {name: x}]", ["plugins.0.name", "plugins.1.name: 'x' is there twice"]),
+        ("postgresql: {majorVersion: 17, parameters: {work_mem: lots}}",
+         ["parameters.work_mem: 'lots' is not an amount of memory such as 64MB"]),
+        ("postgresql: {majorVersion: 17, parameters: {work_mem: 1MB, statement_timeout: 5m, jit: maybe, random_page_cost: x},"
+         " instances: 3}", ["instances: is not a key", "'5m' is not a time", "'maybe' is not on or off", "'x' is not a number"]),
         # names
         (HEAD + "roles: [{name: \"a' b\"}]", ["roles.0.name"]),
         (HEAD + 'roles: [{name: "a\\n host all all all trust"}]', ["roles.0.name"]),
@@ -60,6 +64,7 @@ def allow(confs: Confs, text: str) -> None:
         (HEAD + "roles: [{name: /.*}]", ["roles.0.name"]),
         (HEAD + "roles: [{name: postgres}]", ["roles.0.name: 'postgres' is reserved"]),
         (HEAD + "roles: [{name: pgadmin_readonly}]", ["'pgadmin_readonly' is reserved"]),
+        (HEAD + "roles: [{name: pgadmin-readonly}]", ["'pgadmin-readonly' is reserved: pgAdmin logs in as pgadmin_readonly"]),
         (HEAD + "roles: [{name: ca}]", ["roles.0.name: 'ca' is reserved"]),
         (HEAD + "roles: [{name: a}]\ndatabases: [{name: all, owner: a}]", ["'all' is a keyword of pg_hba.conf"]),
         (HEAD + "roles: [{name: a}]\ndatabases: [{name: pgaas, owner: a}]", ["'pgaas' is reserved"]),
@@ -107,6 +112,8 @@ def allow(confs: Confs, text: str) -> None:
          ["databases.0.cnPattern: has 65 characters"]),
         (HEAD + f"roles: [{{name: {'a' * 55}}}]\ndatabases: [{{name: d, owner: {'a' * 55}}}]",
          ["roles.0.name: its common name"]),
+        (HEAD + f"roles: [{{name: a}}, {{name: {'b' * 55}, databases: [d]}}]\ndatabases: [{{name: d, owner: a}}]",
+         ["roles.1.name: its common name"]),
         (HEAD + "roles: [{name: a}, {name: b}]\ndatabases: [{name: d, owner: a, cnPattern: x.ic1.local},"
          " {name: e, owner: b, cnPattern: x.ic1.local}]", ["databases.1.cnPattern: x.ic1.local is the common name of a"]),
         (HEAD + "roles: [{name: a}, {name: b}]\ndatabases: [{name: d, owner: a, cnPattern: b.ic1.local},"
@@ -139,6 +146,10 @@ def test_an_issue(confs: Confs, text: str, expected: list[str]) -> None:
         HEAD + "roles: [{name: a, ensure: absent, inRoles: [b]}, {name: b, ensure: absent}]",
         HEAD + "roles: [{name: a, login: false}]\ndatabases: [{name: d, owner: a}]",
         HEAD + f"roles: [{{name: {'a' * 63}}}]",
+        HEAD + f"roles: [{{name: {'a' * 63}, login: false}}]\ndatabases: [{{name: d, owner: {'a' * 63}}}]",
+        HEAD + f"roles: [{{name: b}}, {{name: {'a' * 63}, ensure: absent, databases: [d]}}]\n"
+        "databases: [{name: d, owner: b}]",
+        "postgresql: {majorVersion: 17, parameters: {work_mem: 64, lock_timeout: 0, jit: 'Off', random_page_cost: 1.1}}",
         HEAD + f"roles: [{{name: {'a' * 54}}}]\ndatabases: [{{name: d, owner: {'a' * 54}}}]",
         HEAD + f"roles: [{{name: {'a' * 60}}}]\n"
         f"databases: [{{name: d, owner: {'a' * 60}, cnPattern: a.ic1.local}}]",
@@ -192,7 +203,7 @@ def test_the_renamed_role_of_pgadmin_is_reserved(confs: Confs) -> None:
     confs.replace("confs/admin/local/postgresql.yaml", "name: pgadmin_readonly", "name: viewer")
     confs.write(USER, HEAD + "roles: [{name: viewer}]")
     (issue,) = confs.issues()
-    assert "'viewer' is reserved: pgAdmin logs in with it" in issue
+    assert "'viewer' is reserved: pgAdmin logs in as viewer" in issue
 
 
 @pytest.mark.parametrize("plugins", ["", "plugins: []\n", "plugins: [{name: x.example.com}]\n"])

@@ -40,6 +40,16 @@ def test_what_is_not_known(confs: Confs, target: Target, what: str, where: str, 
     assert next_step in error.value.next_step
 
 
+def test_a_namespace_that_a_datacenter_uses_itself(confs: Confs) -> None:
+    confs.replace("confs/admin/prod/datacenters.yaml", "[monitoring]", "[watch, ic1-prod]")
+    with pytest.raises(UsageError, match="the namespace ic1-prod belongs to the platform"):
+        resolve_client(confs.root, PROD)
+    confs.replace("confs/admin/hp/datacenters.yaml", "cnpg-system", "ic1-dev1")
+    with pytest.raises(UsageError, match="the namespace ic1-dev1 belongs to the platform"):
+        resolve_client(confs.root, DEV1)
+    assert confs.issues(Target("ic1", "dev2", "dc1")) == []
+
+
 def test_a_folder_without_the_file_is_a_missing_file(confs: Confs) -> None:
     (confs.root / USER).unlink()
     assert confs.issues() == [f"{USER}: is missing"]
