@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
@@ -13,9 +15,15 @@ from pgaas.errors import ConfigError, ConfigIssue, UsageError
 from pgaas.operations.progress import Progress, step
 from pgaas.operations.target import find_target
 from pgaas.render.build import build_values
+from pgaas.render.values import GeneratedValues
 from pgaas.render.write import write_values
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 LOCAL = "local"
+THREADS = 4
+QUEUE = 16
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,8 @@ def generate(root: Path, ins: str, env: str, dc: str | None) -> Generated:
     """
     cache = ConfigCache()
     target = find_target(root, ins, env, dc, cache)
-    files = {target: [_write(root, target, cache)]}
+    values = build_values(resolve_client(root, target, cache))
+    files = {target: [write_values(root, target, values)]}
     return Generated(files, _write_infra(root, cache) if env == LOCAL else [])
 
 
@@ -60,13 +69,17 @@ def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
         )
     files: dict[Target, list[Path]] = {}
     issues = dict.fromkeys(unusable)
-    with step(progress, f"generating {len(targets)} values files") as outcome:
+    with (
+        step(progress, f"generating {len(targets)} values files") as outcome,
+        _Writers(root, files) as writers,
+    ):
         for number, target in enumerate(targets, start=1):
             try:
-                files[target] = [_write(root, target, cache)]
+                writers.write(target, build_values(resolve_client(root, target, cache)))
             except ConfigError as error:
                 issues.update(dict.fromkeys(error.issues))
             progress.advanced(number, len(targets))
+        writers.wait()
         if len(files) < len(targets):
             outcome.problem = f"{len(files)} written, {len(targets) - len(files)} could not be"
     infra: list[Path] = []
@@ -75,8 +88,40 @@ def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
     return Generated(files, infra, list(issues))
 
 
-def _write(root: Path, target: Target, cache: ConfigCache) -> Path:
-    return write_values(root, target, build_values(resolve_client(root, target, cache)))
+class _Writers:
+    """Write files while the next ones are made: a disk takes longer for one than the making of it.
+
+    At most QUEUE values are held at a time.
+    """
+
+    def __init__(self, root: Path, files: dict[Target, list[Path]]) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._root = root
+        self._files = files
+        self._pool = ThreadPoolExecutor(THREADS)
+        self._pending: deque[tuple[Target, Future[Path]]] = deque()
+
+    def __enter__(self) -> _Writers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def write(self, target: Target, values: GeneratedValues) -> None:
+        """Hand over a target's values; raise what an earlier target's writing raised."""
+        self._pending.append((target, self._pool.submit(write_values, self._root, target, values)))
+        if len(self._pending) > QUEUE:
+            self._take()
+
+    def wait(self) -> None:
+        """Wait until everything is written; raise what the writing raised."""
+        while self._pending:
+            self._take()
+
+    def _take(self) -> None:
+        target, writing = self._pending.popleft()
+        self._files[target] = [writing.result()]
 
 
 def _write_infra(root: Path, cache: ConfigCache) -> list[Path]:
