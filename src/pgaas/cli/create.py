@@ -104,7 +104,7 @@ def as_json(done: Created) -> dict[str, object]:
     return {
         "cluster": done.cluster,
         "namespace": done.namespace,
-        "valuesFile": str(done.values_file),
+        "values_file": str(done.values_file),
         "changed": done.changed,
         "changes": [
             {"kind": change.kind, "name": change.name, "action": change.action, "diff": list(change.lines)}

@@ -122,6 +122,24 @@ class Api:
             # A container that has not started yet answers 400.
             return []
 
+    def execute(self, pod: str, container: str, namespace: str, argv: list[str], *, timeout: float) -> str:
+        """Run a program in a container and return its stdout; raise KubernetesError if it fails or takes too long."""
+        asked = Asked(f"exec {namespace}/{pod} {container}", self.context, self.server)
+
+        def ask(client: Any) -> tuple[int, str, str]:
+            options = {"namespace": namespace, "container": container, "timeout": timeout}
+            done = client.exec(pod, command=argv, stdout=True, stderr=True, **options)
+            return int(done.exit_code), str(done.stdout), str(done.stderr)
+
+        code, stdout, stderr = self._call(asked, ask)
+        if code:
+            raise KubernetesError(
+                f"{argv[0]} ended with {code}: {' '.join(stderr.split())}",
+                where=asked.where,
+                next_step="look at the pod's log",
+            )
+        return stdout
+
     def raw(self, path: str) -> Object | None:
         """Return what the API server answers at a path such as /version, or None if it has no such path."""
         asked = Asked(f"get {path}", self.context, self.server)

@@ -60,6 +60,14 @@ def translated(asked: Asked) -> Iterator[None]:
         ) from error
     except httpx2.HTTPError as error:
         raise unreachable(asked, str(error)) from error
+    except Exception as error:
+        # What exec meets over its WebSocket is no HTTPError.
+        if not type(error).__module__.startswith("httpx2"):
+            raise
+        response = getattr(error, "response", None)
+        if response is None:
+            raise unreachable(asked, str(error)) from error
+        raise _plain_status(asked, response.status_code, f"{asked.action} was refused") from error
 
 
 def unreachable(asked: Asked, reason: str) -> KubernetesError:

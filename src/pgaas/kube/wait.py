@@ -59,13 +59,13 @@ def wait_for(
     *,
     timeout: float,
     interval: float = 1.0,
-    on_change: Callable[[Item], None],
+    on_change: Callable[[list[Item]], None],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Waited:
     """Probe until everything is there, waiting is hopeless, or `timeout` seconds are over.
 
-    `on_change` gets each item when it first appears and whenever it changes. An API server that does not
+    `on_change` gets, after each look, the items that are new or have changed. An API server that does not
     answer is waited for like everything else; every other error of the probe ends the wait.
     """
     start = clock()
@@ -81,10 +81,10 @@ def wait_for(
         except KubernetesUnavailable as error:
             news = (Item("API server", False, error.what),)
             done = False
-        for item in news:
-            if known.get(item.name) != item:
-                known[item.name] = item
-                on_change(item)
+        changed = [item for item in news if known.get(item.name) != item]
+        known.update((item.name, item) for item in changed)
+        if changed:
+            on_change(changed)
         seconds = clock() - start
         if done:
             return Waited(Ending.SUCCEEDED, seen, seconds)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from pgaas.errors import PgaasError
 from pgaas.kube.client import Api
 from pgaas.kube.resources import BACKUP, Object, dig, name_of
 from pgaas.kube.snapshot import BACKUP_DONE, BACKUP_FAILED, HEALTHY, Snapshot
@@ -17,6 +18,7 @@ PLUGIN = "barman-cloud.cloudnative-pg.io"
 PURPOSE = "pgaas.io/purpose"
 # What the ScheduledBackup's own first backup gets before one is asked for.
 GRACE_SECONDS = 30.0
+CHECKPOINT_SECONDS = 300.0
 
 
 def start_backup(api: Api, subject: Subject, purpose: str) -> str:
@@ -32,6 +34,19 @@ def start_backup(api: Api, subject: Subject, purpose: str) -> str:
     metadata = {"name": name, "namespace": subject.namespace, "labels": labels}
     api.create(BACKUP, {"metadata": metadata, "spec": spec})
     return name
+
+
+def checkpoint(api: Api, subject: Subject, primary: str) -> bool:
+    """Write all dirty pages now, so that a backup need not wait for a checkpoint spread over minutes.
+
+    Return whether it was done; a backup works without, and takes longer.
+    """
+    try:
+        argv = ["psql", "-XAtqc", "CHECKPOINT"]
+        api.execute(primary, "postgres", subject.namespace, argv, timeout=CHECKPOINT_SECONDS)
+    except PgaasError:
+        return False
+    return True
 
 
 def follow_backup(
@@ -50,7 +65,11 @@ def follow_backup(
         return backup_state(api.get(BACKUP, name, subject.namespace), name)
 
     return wait_for(
-        look, timeout=timeout, on_change=lambda item: progress.detail(item.detail), clock=clock, sleep=sleep
+        look,
+        timeout=timeout,
+        on_change=lambda changed: progress.detail(changed[0].detail),
+        clock=clock,
+        sleep=sleep,
     )
 
 

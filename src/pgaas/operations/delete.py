@@ -11,10 +11,10 @@ from pgaas.config.naming import Target
 from pgaas.errors import PgaasError, RefusedAsUnsafe, TimedOut, UsageError
 from pgaas.kube.client import Api
 from pgaas.kube.release import latest_release
-from pgaas.kube.resources import name_of
+from pgaas.kube.resources import dig, name_of
 from pgaas.kube.snapshot import HEALTHY, Snapshot, backups_of, is_following, take_snapshot
 from pgaas.kube.wait import Ending
-from pgaas.operations.backup import follow_backup, running_backup, start_backup
+from pgaas.operations.backup import checkpoint, follow_backup, running_backup, start_backup
 from pgaas.operations.preflight_s3 import s3_keys
 from pgaas.operations.progress import Progress
 from pgaas.operations.removal import (
@@ -160,7 +160,12 @@ def _final_backup(subject: Subject, api: Api, snapshot: Snapshot, timeout: float
     progress.started("final backup")
     name = running_backup(backups_of(api, subject.cluster, subject.namespace), FINAL)
     try:
-        name = name or start_backup(api, subject, FINAL)
+        if not name:
+            progress.detail("checkpoint")
+            primary = dig(snapshot.cluster, "status", "currentPrimary", default="")
+            if not checkpoint(api, subject, primary):
+                progress.note("no checkpoint could be made first: the backup may take some minutes longer")
+            name = start_backup(api, subject, FINAL)
         progress.detail(name)
         waited = follow_backup(api, subject, name, timeout=timeout, progress=progress)
     except BaseException:

@@ -95,6 +95,7 @@ def _instances(cluster: Object, expected: Expected) -> Item:
 
 def _certificate(snapshot: Snapshot, name: str) -> Item:
     found = next((entry for entry in snapshot.certificates if name_of(entry) == name), None)
+    name = name.removeprefix(f"{snapshot.name}-")
     if found is None:
         return Item(f"certificate {name}", False, "not there yet")
     ready = is_true(found, "Ready")

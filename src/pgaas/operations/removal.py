@@ -74,19 +74,11 @@ def wait_gone(subject: Subject, api: Api, progress: Progress, *, timeout: float)
             items.append(Item(kind.plural, not left, ", ".join(left)))
         return Seen(tuple(items))
 
-    def report(_: Item) -> None:
-        progress.detail(", ".join(f"{name}: {text}" for name, text in still.items()) or "gone")
-
-    still: dict[str, str] = {}
-
-    def look_and_keep() -> Seen:
-        seen = look()
-        still.clear()
-        still.update({item.name: item.detail for item in seen.missing})
-        return seen
+    def report(changed: list[Item]) -> None:
+        progress.detail("; ".join(f"{item.name}: {'gone' if item.ok else item.detail}" for item in changed))
 
     with step(progress, f"waiting until {subject.cluster} is gone"):
-        waited = wait_for(look_and_keep, timeout=timeout, on_change=report)
+        waited = wait_for(look, timeout=timeout, on_change=report)
         if waited.ending is not Ending.SUCCEEDED:
             left = "; ".join(f"{item.name}: {item.detail}" for item in waited.seen.missing)
             events = event_lines(api.find(EVENT, subject.namespace), subject.cluster)
@@ -140,7 +132,7 @@ def remove_namespace(
             ]
             return Seen((Item("namespace", there is None, "; ".join(blocked) or "being deleted"),))
 
-        waited = wait_for(look, timeout=timeout, on_change=lambda item: progress.detail(item.detail))
+        waited = wait_for(look, timeout=timeout, on_change=lambda changed: progress.detail(changed[0].detail))
         if waited.ending is not Ending.SUCCEEDED:
             raise TimedOut(
                 f"namespace {subject.namespace} is still there: {waited.seen.missing[0].detail}",

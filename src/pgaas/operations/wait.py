@@ -22,7 +22,7 @@ INTERVAL = 1.0
 # A hopeless phase is believed when it is still there after so many looks: the operator may pass through it.
 HOPELESS_LOOKS = 4
 LOG_LOOK_SECONDS = 5.0
-SHOWN_WAITING = 4
+SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,12 @@ def follow_until_healthy(
     `on_snapshot` sees every look, after which `done` says whether the caller's own goal is reached too.
     """
     watcher = Watcher(subject, api, clock, on_snapshot, done)
-    waiting: dict[str, Item] = {}
+    known: dict[str, Item] = {}
 
-    def report(item: Item) -> None:
-        waiting.pop(item.name, None)
-        if not item.ok:
-            waiting[item.name] = item
-        progress.detail(describe(waiting.values()) or "all there")
+    def report(changed: list[Item]) -> None:
+        known.update((item.name, item) for item in changed)
+        left = sum(not item.ok for item in known.values())
+        progress.detail(f"{describe(changed)} ({len(known) - left} of {len(known)} there)")
 
     progress.started(f"waiting for {subject.cluster}")
     try:
@@ -136,11 +135,11 @@ class Watcher:
         return seen
 
 
-def describe(items: Iterable[Item]) -> str:
-    """Return in one line what is waited for: the cluster's own state first, then a few, then how many."""
-    waiting = sorted(items, key=lambda item: item.name != "cluster")
-    shown = [f"{item.name}: {item.detail}" for item in waiting[:SHOWN_WAITING]]
-    more = len(waiting) - len(shown)
+def describe(changed: Iterable[Item]) -> str:
+    """Return in one line what has changed: the cluster's own state first, a few items, how many more."""
+    ordered = sorted(changed, key=lambda item: item.name != "cluster")
+    shown = [f"{item.name}: {item.detail}" for item in ordered[:SHOWN]]
+    more = len(ordered) - len(shown)
     return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
 
 

@@ -28,7 +28,7 @@ def waiting(probe: Callable[[], Seen], timeout: float = 10.0) -> tuple[Waited, l
     clock, changes = Clock(), []
     return (
         wait_for(
-            probe, timeout=timeout, interval=1.0, on_change=changes.append, clock=clock, sleep=clock.sleep
+            probe, timeout=timeout, interval=1.0, on_change=changes.extend, clock=clock, sleep=clock.sleep
         ),
         changes,
     )
