@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pgaas.config.environments import known, nearest
 from pgaas.config.identifiers import (
@@ -24,6 +24,7 @@ from pgaas.errors import ConfigIssue
 
 # A path within the file, and what is wrong there.
 Finding = tuple[tuple[str | int, ...], str]
+Part = TypeVar("Part", UserPlugin, UserDatabase, UserRole)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class View:
 
 def check_user(document: Document, file: UserFile | None, target: Target, offer: Offer) -> list[ConfigIssue]:
     """Return every issue of a client's file that a single field does not show."""
-    view = _view_of(file) if file is not None else _broken_view(document.data or {})
+    view = _broken_view(document.data or {}) if file is None else _view_of(file)
     findings = [
         *_check_version(view, offer),
         *_check_names(view, offer),
@@ -77,14 +78,6 @@ def _view_of(file: UserFile) -> View:
 
 
 def _broken_view(data: dict[str, Any]) -> View:
-    def entries(key: str) -> list[Any]:
-        found = data.get(key)
-        return found if isinstance(found, list) else []
-
-    def names(key: str) -> set[str]:
-        found = [entry.get("name") for entry in entries(key) if isinstance(entry, dict)]
-        return {name for name in found if isinstance(name, str)}
-
     raw = data.get("postgresql")
     postgresql = raw if isinstance(raw, dict) else {}
     major, given = postgresql.get("majorVersion"), postgresql.get("parameters")
@@ -93,21 +86,37 @@ def _broken_view(data: dict[str, Any]) -> View:
         for name, value in (given if isinstance(given, dict) else {}).items()
         if isinstance(value, str | int | float)
     }
-    parts = {
-        key: [
-            (index, part) for index, entry in enumerate(entries(key)) if (part := validate_part(model, entry))
-        ]
-        for key, model in (("plugins", UserPlugin), ("databases", UserDatabase), ("roles", UserRole))
-    }
     return View(
         major if type(major) is int else None,
         parameters,
-        [(index, part) for index, part in parts["plugins"] if isinstance(part, UserPlugin)],
-        [(index, part) for index, part in parts["databases"] if isinstance(part, UserDatabase)],
-        [(index, part) for index, part in parts["roles"] if isinstance(part, UserRole)],
-        names("roles"),
-        names("databases"),
+        _parts(data, "plugins", UserPlugin),
+        _parts(data, "databases", UserDatabase, named=True),
+        _parts(data, "roles", UserRole, named=True),
+        _names(data, "roles"),
+        _names(data, "databases"),
     )
+
+
+def _maps(data: dict[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]:
+    found = data.get(key)
+    entries = enumerate(found if isinstance(found, list) else [])
+    return [(index, entry) for index, entry in entries if isinstance(entry, dict)]
+
+
+def _names(data: dict[str, Any], key: str) -> set[str]:
+    return {name for _, entry in _maps(data, key) if isinstance(name := entry.get("name"), str)}
+
+
+def _parts(data: dict[str, Any], key: str, model: type[Part], named: bool = False) -> list[tuple[int, Part]]:
+    """Return the entries of a list without their broken keys; with `named`, a broken name is stood in for."""
+    parts = []
+    for index, entry in _maps(data, key):
+        part = validate_part(model, entry)
+        if part is None and named:
+            part = validate_part(model, {**entry, "name": f"unnamed-{index}"})
+        if part is not None:
+            parts.append((index, part))
+    return parts
 
 
 def _check_version(view: View, offer: Offer) -> Iterator[Finding]:
@@ -136,18 +145,14 @@ def _check_names(view: View, offer: Offer) -> Iterator[Finding]:
     for key, entries in (("databases", view.databases), ("roles", view.roles)):
         seen: dict[str, str] = {}
         for index, entry in entries:
-            first = seen.setdefault(kubernetes_name(entry.name), entry.name)
-            if (
-                index
-                and first == entry.name
-                and any(other.name == first for at, other in entries if at < index)
-            ):
+            first = seen.get(kubernetes_name(entry.name))
+            if first is None:
+                seen[kubernetes_name(entry.name)] = entry.name
+            elif first == entry.name:
                 yield (key, index, "name"), f"{entry.name!r} is there twice"
-            elif first != entry.name:
-                yield (
-                    (key, index, "name"),
-                    f"{entry.name!r} and {first!r} are one name in Kubernetes, which has no '_'",
-                )
+            else:
+                message = f"{entry.name!r} and {first!r} are one name in Kubernetes, which has no '_'"
+                yield (key, index, "name"), message
     for index, role in view.roles:
         if kubernetes_name(role.name) == kubernetes_name(offer.pgadmin_user):
             yield (
@@ -270,7 +275,7 @@ def _check_common_names(view: View, target: Target, pgadmin_user: str) -> Iterat
         default = common_name(role.name, target)
         name, at = chosen.get(role.name, (default, -1))
         place = ("databases", at, "cnPattern") if at >= 0 else ("roles", index, "name")
-        if at < 0 and len(name) > COMMON_NAME_LIMIT:
+        if len(name) > COMMON_NAME_LIMIT:
             yield (
                 place,
                 f"its common name {name} has {len(name)} characters, and a certificate's holds"

@@ -199,6 +199,29 @@ def test_a_broken_admin_file_does_not_widen_anything(confs: Confs) -> None:
     assert any("roles.0.superuser: is refused" in issue for issue in found)
 
 
+def test_broken_entries_are_checked_against_the_others_too(confs: Confs) -> None:
+    confs.write(
+        USER,
+        dedent("""\
+            postgresql: {majorVersion: 19, parameters: {fsync: off}, x: 1}
+            plugins: [{name: 5}, {name: y.example.com, z: 1}]
+            databases:
+              - {name: all, owner: nobody, cnPattern: x}
+              - {name: app_db, owner: "a b", extra: 1}
+            roles:
+              - {name: "a b", superuser: true, inRoles: [pg_read_server_files], databases: [nowhere]}
+              - {name: app_user, login: 1, replication: true, inRoles: [nobody]}
+            """),
+    )
+    paths = [issue.split(": ")[1] for issue in confs.issues()]
+    assert sorted(paths) == [
+        "databases.0.cnPattern", "databases.0.name", "databases.0.owner", "databases.1.extra", "plugins.0.name",
+        "plugins.1.name", "plugins.1.z", "postgresql.majorVersion", "postgresql.parameters.fsync", "postgresql.x",
+        "roles.0.databases.0", "roles.0.inRoles.0", "roles.0.name", "roles.0.superuser", "roles.1.inRoles.0",
+        "roles.1.login", "roles.1.replication",
+    ]  # fmt: skip
+
+
 def test_the_renamed_role_of_pgadmin_is_reserved(confs: Confs) -> None:
     confs.replace("confs/admin/local/postgresql.yaml", "name: pgadmin_readonly", "name: viewer")
     confs.write(USER, HEAD + "roles: [{name: viewer}]")
