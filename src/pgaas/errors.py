@@ -25,7 +25,7 @@ class UsageError(PgaasError):
 
 @dataclass(frozen=True, order=True)
 class ConfigIssue:
-    """One bad field: the file (relative to the root), its line (1-based, 0 if unknown), its path, what is wrong."""
+    """One bad field: file (relative to the root), line (1-based, 0 if unknown), path, what is wrong."""
 
     file: str
     line: int

@@ -154,7 +154,7 @@ def test_readers_cannot_write(lab: Lab, door: Door, tmp_path: Path) -> None:
 
 
 def strangers_certificate(lab: Lab, pgaas: Pgaas, role: str) -> tuple[bytes, bytes]:
-    """Return the certificate that is1's own chart gives its role; only issuers and certificates are applied."""
+    """Return the certificate that is1's chart gives its role; only issuers and certificates are applied."""
     rendered = pgaas("template", "--ins", "is1", "--env", "local", "--dc", "local1")
     assert rendered.returncode == 0, rendered.stderr
     wanted = [
