@@ -4,7 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests.unit.config.support import REPOSITORY, Confs
+
+# A busy machine is no reason to fail.
+settings.register_profile("config", deadline=None)
+settings.load_profile("config")
 
 
 @pytest.fixture
