@@ -128,3 +128,11 @@ def test_when_a_deployment_is_available(status, trouble):
 
 def test_a_missing_deployment_is_trouble():
     assert stack.deployment_trouble(None) == "missing"
+
+
+@pytest.mark.parametrize(
+    ("ready", "trouble"), [("True", ""), ("False", "0 of 1 ready"), (None, "0 of 1 ready")]
+)
+def test_a_deployment_is_only_as_available_as_its_pods(ready, trouble):
+    pods = [{"status": {"conditions": [{"type": "Ready", "status": ready}]}}] if ready else [{"status": {}}]
+    assert stack.pods_trouble({"spec": {"replicas": 1}}, pods) == trouble

@@ -221,11 +221,38 @@ def deployment_trouble(deployment: Document | None) -> str:
     return "an old pod is still there" if status.get("replicas", 0) > wanted else ""
 
 
+def pods_trouble(deployment: Document, pods: list[Document]) -> str:
+    """Return why too few of a Deployment's pods are ready, or an empty text."""
+    wanted = deployment["spec"].get("replicas", 1)
+    ready = [
+        pod
+        for pod in pods
+        for condition in (pod.get("status") or {}).get("conditions") or []
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    ]
+    return "" if len(ready) >= wanted else f"{len(ready)} of {wanted} ready"
+
+
+def look_at(api: Api, namespace: str, name: str) -> tuple[Document | None, str]:
+    """Return a Deployment, and why it is not available, or an empty text. Raise httpx.HTTPError.
+
+    Its pods are looked at too: after a restart the Deployment's own status is that of the time before.
+    """
+    found = api.find(deployment_path(namespace, name))
+    reason = deployment_trouble(found)
+    if found is None or reason:
+        return found, reason
+    labels = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"]["matchLabels"].items())
+    return found, pods_trouble(
+        found, api.items(f"/api/v1/namespaces/{namespace}/pods?labelSelector={labels}")
+    )
+
+
 def trouble(datacenter: Datacenter, api: Api, names: list[tuple[str, str]]) -> str:
     """Return which of a cluster's Deployments is not available, or an empty text."""
     for namespace, name in names:
         try:
-            reason = deployment_trouble(api.find(deployment_path(namespace, name)))
+            _, reason = look_at(api, namespace, name)
         except httpx.HTTPError as error:
             reason = str(error)
         if reason:

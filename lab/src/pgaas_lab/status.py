@@ -92,17 +92,9 @@ def look_at_deployments(datacenter: Datacenter, api: Api) -> list[Row]:
     rows = []
     for component in stack.parts(datacenter):
         for namespace, name in stack.deployments(component, datacenter):
-            found = api.find(stack.deployment_path(namespace, name))
+            found, trouble = stack.look_at(api, namespace, name)
             image = stack.image_of(found) if found else ""
-            rows.append(
-                Row(
-                    datacenter.name,
-                    "deployment",
-                    f"{namespace}/{name}",
-                    image,
-                    stack.deployment_trouble(found),
-                )
-            )
+            rows.append(Row(datacenter.name, "deployment", f"{namespace}/{name}", image, trouble))
     return rows
 
 
