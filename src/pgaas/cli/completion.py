@@ -37,7 +37,9 @@ def datacenters(given: Mapping[str, Any], incomplete: str) -> list[str]:
         return []
     folder = root / "confs" / "admin" / (env if env in FIXED else "hp")
     client = _mapping(_mapping(_yaml(folder / "clients.yaml"), "clients"), str(given.get("ins") or ""))
-    names = client.get("datacenters") or list(_mapping(_yaml(folder / "datacenters.yaml"), "datacenters"))
+    names = client.get("datacenters")
+    if not isinstance(names, list):
+        names = list(_mapping(_yaml(folder / "datacenters.yaml"), "datacenters"))
     return _matching((str(name) for name in names), incomplete)
 
 

@@ -3,27 +3,6 @@
 from __future__ import annotations
 
 
-def status_argv(release: str, namespace: str, *, context: str | None = None) -> list[str]:
-    """Return the command that prints a release's state as JSON."""
-    return ["helm", "status", release, *_where(namespace, context), "--output", "json"]
-
-
-def manifest_argv(release: str, namespace: str, *, context: str | None = None) -> list[str]:
-    """Return the command that prints the objects of a release as last deployed."""
-    return ["helm", "get", "manifest", release, *_where(namespace, context)]
-
-
-def list_argv(namespace: str, *, context: str | None = None) -> list[str]:
-    """Return the command that prints a namespace's releases as JSON, half deployed ones included."""
-    return ["helm", "list", *_where(namespace, context), "--all", "--output", "json"]
-
-
-def rollback_argv(release: str, namespace: str, *, revision: int, context: str | None = None) -> list[str]:
-    """Return the command that takes a release back to a revision, and no field from another manager."""
-    where = _where(namespace, context)
-    return ["helm", "rollback", release, str(revision), *where, "--server-side=true"]
-
-
 def uninstall_argv(
     release: str, namespace: str, *, context: str | None = None, timeout_seconds: int = 600, wait: bool = True
 ) -> list[str]:

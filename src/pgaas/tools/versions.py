@@ -49,7 +49,7 @@ TOOLS = (
     Tool(
         "kubectl",
         (1, 34, 0),
-        "shows what a change would do",
+        "for what is done by hand",
         ("kubectl", "version", "--client", "-o", "json"),
     ),
 )

@@ -137,7 +137,12 @@ def test_lines_arrive_while_the_program_still_runs(tmp_path: Path):
             flag.touch()
 
     # Ends only if its line was seen while it was waiting.
-    run(["sh", "-c", f"echo ready; until [ -e {flag} ]; do sleep 0.05; done"], env=ENV, on_line=on_line, timeout=30)
+    run(
+        ["sh", "-c", f"echo ready; until [ -e {flag} ]; do sleep 0.05; done"],
+        env=ENV,
+        on_line=on_line,
+        timeout=30,
+    )
 
 
 def test_lines_are_split_right_whatever_the_pieces():
@@ -177,7 +182,7 @@ def test_an_endless_line_is_cut_instead_of_kept(monkeypatch):
 
 
 def test_time_up_ends_the_program_and_says_what_it_printed():
-    with pytest.raises(TimedOut, match="did not end within 0.3 seconds") as caught:
+    with pytest.raises(TimedOut, match=r"did not end within 0\.3 seconds") as caught:
         run(["sh", "-c", "echo waiting for godot >&2; sleep 60"], env=ENV, timeout=0.3)
     assert "waiting for godot" in caught.value.what
 
@@ -223,7 +228,10 @@ def interrupt(tmp_path: Path, script: str, signals: list[tuple[str, signal.Signa
     file = tmp_path / "script"
     file.write_text(script)
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(file)], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", INTERRUPTED, str(file)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     lines = []

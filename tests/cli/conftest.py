@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.support import PARTS, REPOSITORY, Ran
+
+from pgaas.__main__ import main
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a copy of what a command works in, and make it the current folder."""
+    folder = tmp_path / "root"
+    for part in PARTS:
+        source, target = REPOSITORY / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy(source, target)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("PGAAS_ROOT", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return folder
+
+
+@pytest.fixture
+def pgaas(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Ran]]:
+    """Give a function that runs a command line in this process, error edge included."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: str) -> Ran:
+        capfd.readouterr()
+        code = main(list(arguments))
+        out, err = capfd.readouterr()
+        return Ran(code, out, err)
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)

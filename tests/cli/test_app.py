@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.support import REPOSITORY, run_process
+from typer.testing import CliRunner
+
+from pgaas.cli import registry
+from pgaas.cli.app import app, load
+from pgaas.cli.reference import EXAMPLES, reference
+
+NAMES = list(registry.SUMMARIES)
+
+
+def test_help_lists_every_command_and_the_exit_codes():
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    assert all(name in result.stdout for name in NAMES)
+    assert "3 configuration" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_with_examples_and_a_text_for_each_option(name: str, flag: str):
+    result = CliRunner().invoke(app, [name, flag])
+    assert result.exit_code == 0, result.output
+    assert EXAMPLES in result.stdout
+    assert f"pgaas {name}" in result.stdout.partition(EXAMPLES)[2]
+    command = load(name)
+    assert [parameter.name for parameter in command.params if not parameter.help] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_examples_name_only_options_that_there_are(name: str):
+    command = load(name)
+    known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+    used = {word for word in command.help.partition(EXAMPLES)[2].split() if word.startswith("-")}
+    assert used - known - {"-h", "--help"} == set()
+
+
+def test_the_command_reference_is_fresh():
+    assert (REPOSITORY / "docs/commands.md").read_text() == reference(), (
+        "run `python -m pgaas.cli.reference` and commit docs/commands.md"
+    )
+
+
+def test_without_a_command_the_help_goes_to_stderr(root: Path, pgaas):
+    ran = pgaas()
+    assert (ran.code, ran.out) == (2, "")
+    assert "generate" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("generte", "generate"), ("templete", "template"), ("check_tools", "check-tools")]
+)
+def test_an_unknown_command_is_answered_with_the_nearest(pgaas, typed: str, meant: str):
+    ran = pgaas(typed)
+    assert ran.code == 2
+    assert f"no command '{typed}'" in ran.err
+    assert f"did you mean {meant}" in ran.err
+
+
+def test_an_unknown_command_that_is_near_none_is_told_where_to_look(pgaas):
+    assert "`pgaas --help`" in pgaas("xyzzy").err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "--nope"],
+        ["preview"],
+        ["preview", "--ins", "ic1"],
+        ["preview", "--ins"],
+        ["preview", "--ins", "ic1", "--env", "local", "extra"],
+        ["preview", "--ins", "ic1", "--env", "local", "-o", "yaml"],
+        ["-o", "json"],
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error_that_names_the_help(pgaas, arguments: list[str]):
+    ran = pgaas(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: ")
+    assert "--help` shows what it takes" in ran.err
+
+
+def test_version_prints_the_version_alone(pgaas):
+    ran = pgaas("version")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.count("\n") == 1
+
+
+COMPLETIONS = [
+    ("pgaas ", 1, NAMES),
+    ("pgaas temp", 1, ["template", "template-infra"]),
+    ("pgaas preview --ins ", 3, ["ic1", "is1"]),
+    ("pgaas preview --ins ic", 3, ["ic1"]),
+    ("pgaas preview --ins is1 --env ", 5, ["pic", "staging"]),
+    ("pgaas preview --env pic --ins ", 5, ["is1"]),
+    ("pgaas preview --ins ic1 --env l", 5, ["local"]),
+    ("pgaas preview --ins ic1 --env local --dc ", 7, ["local1", "local2"]),
+    ("pgaas preview --env prod --dc ", 5, ["dc1", "dc2"]),
+    ("pgaas preview -o ", 3, ["text", "json"]),
+    ("pgaas preview --dc ", 3, []),
+]
+
+
+@pytest.mark.parametrize(("words", "position", "expected"), COMPLETIONS)
+def test_the_shell_completes_verbs_and_what_confs_holds(root, words: str, position: int, expected: list[str]):
+    request = {"_PGAAS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+    ran = run_process(cwd=root, env=request)
+    assert (ran.out.split(), ran.err) == (expected, "")
+
+
+@pytest.mark.parametrize(
+    "content", ["clients: [", "- a", "", "clients: {ic1: 3}", "clients: {ic1: {datacenters: 7}}"]
+)
+def test_completion_says_nothing_about_a_broken_file(root: Path, content: str):
+    (root / "confs/admin/local/clients.yaml").write_text(content)
+    request = {
+        "_PGAAS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "pgaas preview --ins ic1 --env local --dc ",
+        "COMP_CWORD": "7",
+    }
+    ran = run_process(cwd=root, env=request)
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_completion_outside_a_root_is_empty(tmp_path: Path):
+    request = {"_PGAAS_COMPLETE": "complete_bash", "COMP_WORDS": "pgaas preview --ins ", "COMP_CWORD": "3"}
+    ran = run_process(cwd=tmp_path, env=request)
+    assert (ran.code, ran.out.strip(), ran.err) == (0, "", "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_can_be_installed(tmp_path: Path, shell: str):
+    env = {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    ran = run_process("--install-completion", shell, cwd=tmp_path, env=env)
+    assert ran.code == 0, ran.err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()]
