@@ -37,15 +37,19 @@ def watch(datacenter: Datacenter, path: str, changed: threading.Event) -> None:
 
 def work(datacenter: Datacenter, reconcile: Reconcile, changed: threading.Event) -> None:
     """Reconcile after every change, and now and then without one, for ever."""
+    said = ""
     with Api(datacenter) as api:
         while True:
             changed.wait(RESYNC_SECONDS)
             changed.clear()
             try:
                 reconcile(datacenter, api)
+                said = ""
             except Exception as error:
                 # Whatever it was, one odd object or a moment without an API server must not end the task.
-                print(f"{datacenter.name}: {type(error).__name__}: {error}; trying again", flush=True)
+                if str(error) != said:
+                    said = str(error)
+                    print(f"{datacenter.name}: {type(error).__name__}: {said}; trying again", flush=True)
                 time.sleep(2)
                 changed.set()
             time.sleep(SETTLE_SECONDS)
@@ -76,7 +80,8 @@ def log_file() -> Path:
 
 def fingerprint(names: list[str]) -> str:
     """Return what an agent must have been started with to be the right one."""
-    code = max(Path(module.__file__ or "").stat().st_mtime_ns for module in (balancer, network, volumes))
+    files = [__file__, *(str(module.__file__) for module in (balancer, network, volumes))]
+    code = max(Path(file).stat().st_mtime_ns for file in files)
     return f"{','.join(names)} {code}"
 
 
