@@ -1,4 +1,4 @@
-"""`template`, `template-infra`, `check-tools`, `clean`; helm and helmfile are real but where a test says fake."""
+"""`template`, `template-infra`, `check-tools`, `clean`; helm and helmfile are real unless a test says so."""
 
 from __future__ import annotations
 
