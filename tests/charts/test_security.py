@@ -238,3 +238,9 @@ def test_nobody_is_granted_a_wildcard_or_a_shell(target: Target) -> None:
             assert "*" not in grant
             assert grant[1] not in ("pods/exec", "pods/attach", "pods/portforward")
             assert grant[2] not in ("bind", "escalate", "impersonate")
+
+
+@each_target
+def test_administrators_hold_whatever_the_chart_grants_so_that_they_can_deploy_it(target: Target) -> None:
+    # The API server refuses a Role from whoever does not hold what is in it.
+    assert set(rules(target, "pgaas-cluster-viewer")) <= set(rules(target, "pgaas-cluster-manager"))
