@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -14,9 +15,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # metadata, and collecting garbage while modules load finds hardly any.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     gc.set_threshold(50_000, 20, 20)
-    from pgaas.cli.edge import run_app
+    try:
+        from pgaas.cli.edge import run_app
 
-    return run_app(sys.argv[1:] if argv is None else list(argv))
+        return run_app(sys.argv[1:] if argv is None else list(argv))
+    except KeyboardInterrupt:
+        # Before the edge was there, or while it said what the first Ctrl-C left.
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":

@@ -123,7 +123,9 @@ def test_ctrl_c_says_the_state_that_the_operation_left(root, pgaas, monkeypatch)
     assert "interrupted: the release is half deployed" in pgaas("clean").err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_pgaas_in_order(root: Path, tmp_path: Path, number: signal.Signals, code: int):
     """The tool says when it runs, and whether it was told to stop before pgaas left."""
     tools, started, told = tmp_path / "tools", tmp_path / "started", tmp_path / "told"
@@ -183,7 +185,7 @@ def test_a_full_disk_under_the_output_is_no_bug(root: Path):
 
 def test_a_closed_output_is_no_bug(root: Path):
     done = subprocess.run(
-        ["sh", "-c", f"{sys.executable} -m pgaas version >&- 2>&-"],
+        ["sh", "-c", f"{sys.executable} -m pgaas version <&- >&- 2>&-"],
         cwd=root,
         check=False,
         capture_output=True,

@@ -18,7 +18,6 @@ from pgaas.errors import ConfigError, PgaasError, UsageError
 BUG = 1
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
-TERMINATED = 128 + signal.SIGTERM
 
 # What a user's disk or permissions can do to us, and what helps.
 ADVICE = {
@@ -41,7 +40,11 @@ ADVICE = {
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: stop as for Ctrl-C, so that no outside program is left running."""
+    """SIGTERM or SIGHUP arrived: stop as for Ctrl-C, so that no outside program is left running."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def run_app(argv: list[str]) -> int:
@@ -50,7 +53,9 @@ def run_app(argv: list[str]) -> int:
     An operation that is interrupted may raise KeyboardInterrupt again with one line as its argument: what
     state things are in, and what to run next.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and is meant
+            signal.signal(number, _terminate)
     try:
         _mend_streams()
         code = _call(argv)
@@ -127,11 +132,11 @@ def _interrupted(interrupt: KeyboardInterrupt) -> int:
     state = str(interrupt) or "nothing was left half-written; the same command can be run again"
     complain(f"interrupted: {state}")
     causes = (interrupt, interrupt.__cause__, interrupt.__context__)
-    return TERMINATED if any(isinstance(cause, Terminated) for cause in causes) else INTERRUPTED
+    return next((128 + cause.number for cause in causes if isinstance(cause, Terminated)), INTERRUPTED)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated(number)
 
 
 def _broken_pipe() -> int:
@@ -143,9 +148,9 @@ def _broken_pipe() -> int:
 
 def _mend_streams() -> None:
     """Print a character that the terminal's encoding lacks escaped, and let a closed stream take anything."""
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open until the end
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open until the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -234,6 +235,8 @@ def interrupt(tmp_path: Path, script: str, signals: list[tuple[str, signal.Signa
         start_new_session=True,
     )
     assert process.stdout is not None
+    watchdog = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
+    watchdog.start()
     lines = []
     for line in process.stdout:
         lines.append(line.strip())
@@ -241,6 +244,7 @@ def interrupt(tmp_path: Path, script: str, signals: list[tuple[str, signal.Signa
             # The whole foreground group, as a terminal does.
             os.killpg(process.pid, signals.pop(0)[1])
     process.wait(30)
+    watchdog.cancel()
     return lines
 
 
