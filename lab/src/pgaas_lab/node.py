@@ -104,6 +104,8 @@ disabled_plugins = [
   # So that all that `down` has to unmount lies in one folder.
   netns_mounts_under_state_dir = true
   disable_tcp_service = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{datacenter.folder}/registries"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{datacenter.folder}/cni"
@@ -200,6 +202,8 @@ def write_files(datacenter: Datacenter) -> None:
     for certificate, name in (("admin", "admin.conf"), ("kubelet", "kubelet.conf")):
         write_private(folder / name, yaml.safe_dump(kubeconfig_of([datacenter], certificate)))
     write_private(folder / "containerd.toml", containerd_config(datacenter))
+    # No node reaches a registry: an image that is not there is to fail at once, not after DNS gave up.
+    write_private(folder / "registries" / "_default" / "hosts.toml", 'server = "http://127.0.0.1:1"\n')
     write_private(folder / "cni" / "10-pgaas-lab.conflist", json.dumps(cni_config(datacenter), indent=2))
     write_private(folder / "kubelet.yaml", yaml.safe_dump(kubelet_config(datacenter)))
     write_private(folder / "proxy.yaml", yaml.safe_dump(proxy_config(datacenter)))
