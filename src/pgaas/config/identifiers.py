@@ -91,8 +91,8 @@ def common_name_problem(name: str, suffix: str, limit: int) -> str:
         return f"{name!r} begins with '/', which pg_ident.conf takes as a regular expression"
     if not COMMON_NAME.fullmatch(name):
         return f"{name!r} is not a common name: it takes letters, digits, '.', '_' and '-' (and no pattern)"
-    if not name.endswith(suffix) or name == suffix:
-        return f"{name!r} must end in {suffix}, behind a name of its own"
+    if not name.endswith(suffix):
+        return f"{name!r} must end in {suffix}"
     if len(name) > limit:
         return f"has {len(name)} characters, and a certificate's common name holds {limit}"
     return ""
