@@ -203,7 +203,9 @@ def write_files(datacenter: Datacenter) -> None:
         write_private(folder / name, yaml.safe_dump(kubeconfig_of([datacenter], certificate)))
     write_private(folder / "containerd.toml", containerd_config(datacenter))
     # No node reaches a registry: an image that is not there is to fail at once, not after DNS gave up.
-    write_private(folder / "registries" / "_default" / "hosts.toml", 'server = "http://127.0.0.1:1"\n')
+    nowhere = "http://127.0.0.1:1"
+    hosts = f'server = "{nowhere}"\n[host."{nowhere}"]\n'
+    write_private(folder / "registries" / "_default" / "hosts.toml", hosts)
     write_private(folder / "cni" / "10-pgaas-lab.conflist", json.dumps(cni_config(datacenter), indent=2))
     write_private(folder / "kubelet.yaml", yaml.safe_dump(kubelet_config(datacenter)))
     write_private(folder / "proxy.yaml", yaml.safe_dump(proxy_config(datacenter)))
