@@ -218,7 +218,7 @@ INTERRUPTED = """
 import sys
 from pgaas.tools.command import inherited_environment, run
 try:
-    run(["sh", sys.argv[1]], env=inherited_environment(), on_line=lambda _, line: print(line, flush=True))
+    run([sys.executable, sys.argv[1]], env=inherited_environment(), on_line=lambda _, line: print(line, flush=True))
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
@@ -250,22 +250,28 @@ def interrupt(tmp_path: Path, script: str, signals: list[tuple[str, signal.Signa
 
 def test_ctrl_c_reaches_the_program_once_and_waits_for_its_end(tmp_path: Path):
     script = """
-    trap 'echo got INT' INT
-    echo ready
-    while :; do sleep 0.1; n=$((n+1)); [ "$n" = 15 ] && break; done
-    echo left in order
-    """
+import signal, time
+counted = []
+signal.signal(signal.SIGINT, lambda *_: counted.append(1))
+print("ready", flush=True)
+while not counted:
+    time.sleep(0.05)
+time.sleep(1.5)
+print(f"got {len(counted)}, left in order", flush=True)
+"""
     lines = interrupt(tmp_path, script, [("ready", signal.SIGINT)])
-    assert lines == ["ready", "got INT", "left in order", "interrupted"]
+    assert lines == ["ready", "got 1, left in order", "interrupted"]
 
 
 def test_ctrl_c_again_ends_a_program_that_does_not_leave(tmp_path: Path):
     script = """
-    trap 'echo got INT' INT
-    trap 'echo got TERM' TERM
-    echo ready
-    while :; do sleep 0.1; done
-    """
+import signal, time
+signal.signal(signal.SIGINT, lambda *_: print("got INT", flush=True))
+signal.signal(signal.SIGTERM, lambda *_: print("got TERM", flush=True))
+print("ready", flush=True)
+while True:
+    time.sleep(0.05)
+"""
     signals = [(line, signal.SIGINT) for line in ("ready", "got INT", "got TERM")]
     assert interrupt(tmp_path, script, signals) == ["ready", "got INT", "got TERM", "interrupted"]
 
