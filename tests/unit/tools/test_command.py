@@ -218,7 +218,8 @@ INTERRUPTED = """
 import sys
 from pgaas.tools.command import inherited_environment, run
 try:
-    run([sys.executable, sys.argv[1]], env=inherited_environment(), on_line=lambda _, line: print(line, flush=True))
+    argv = [sys.executable, sys.argv[1]]
+    run(argv, env=inherited_environment(), on_line=lambda _, line: print(line, flush=True))
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
@@ -248,16 +249,17 @@ def interrupt(tmp_path: Path, script: str, signals: list[tuple[str, signal.Signa
     return lines
 
 
+# os.write, because a signal handler may come in the middle of a print.
 def test_ctrl_c_reaches_the_program_once_and_waits_for_its_end(tmp_path: Path):
     script = """
-import signal, time
+import os, signal, time
 counted = []
 signal.signal(signal.SIGINT, lambda *_: counted.append(1))
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 while not counted:
     time.sleep(0.05)
-time.sleep(1.5)
-print(f"got {len(counted)}, left in order", flush=True)
+time.sleep(0.5)
+os.write(1, b"got %d, left in order\\n" % len(counted))
 """
     lines = interrupt(tmp_path, script, [("ready", signal.SIGINT)])
     assert lines == ["ready", "got 1, left in order", "interrupted"]
@@ -265,10 +267,10 @@ print(f"got {len(counted)}, left in order", flush=True)
 
 def test_ctrl_c_again_ends_a_program_that_does_not_leave(tmp_path: Path):
     script = """
-import signal, time
-signal.signal(signal.SIGINT, lambda *_: print("got INT", flush=True))
-signal.signal(signal.SIGTERM, lambda *_: print("got TERM", flush=True))
-print("ready", flush=True)
+import os, signal, time
+signal.signal(signal.SIGINT, lambda *_: os.write(1, b"got INT\\n"))
+signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"got TERM\\n"))
+os.write(1, b"ready\\n")
 while True:
     time.sleep(0.05)
 """
