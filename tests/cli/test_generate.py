@@ -57,6 +57,28 @@ def test_the_same_input_gives_the_same_bytes(root, pgaas):
     assert path.read_bytes() == first
 
 
+def test_a_file_that_is_right_is_left_alone_and_one_that_is_not_is_replaced(root, pgaas):
+    path = root / "confs/_generated/ic1-prod/dc1/values.yaml"
+
+    def generate() -> os.stat_result:
+        assert pgaas("generate", "--ins", "ic1", "--env", "prod").code == 0
+        return path.lstat()
+
+    first, content = generate(), path.read_bytes()
+    assert generate().st_ino == first.st_ino
+    path.write_bytes(content.replace(b"prod", b"dorp", 1))
+    generate()
+    assert path.read_bytes() == content
+    path.chmod(0o666)
+    assert stat.S_IMODE(generate().st_mode) == 0o644
+    path.rename(root / "elsewhere")
+    path.symlink_to(root / "elsewhere")
+    assert stat.S_ISREG(generate().st_mode)
+    path.unlink()
+    os.mkfifo(path)
+    assert stat.S_ISREG(generate().st_mode)
+
+
 def test_json_lists_the_files_and_nothing_else_is_on_stdout(root, pgaas):
     ran = pgaas("generate", "--ins", "ic1", "--env", "prod", "-o", "json")
     assert json.loads(ran.out) == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -35,15 +36,28 @@ def write_text(path: Path, text: str, *, secret: bool) -> None:
 
     Raise UsageError if the file system refuses.
     """
+    content, mode = text.encode(), SECRET_MODE if secret else PLAIN_MODE
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text.encode(), SECRET_MODE if secret else PLAIN_MODE)
+        if not _holds(path, content, mode):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, content, mode)
     except OSError as error:
         raise UsageError(
             f"can't write the file: {error.strerror or error}",
             where=str(path),
             next_step="free space, or make the folder writable, or remove what is in the way; then try again",
         ) from error
+
+
+def _holds(path: Path, content: bytes, mode: int) -> bool:
+    """Tell whether a file is as it is to be: to read it is far cheaper than to bring it to the disk again."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            same = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == mode
+            return same and status.st_size == len(content) and file.read() == content
+    except OSError:
+        return False
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
