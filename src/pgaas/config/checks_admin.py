@@ -232,11 +232,11 @@ def _check_places(ins: str, client: Client, team_env: str, places: list[str] | N
             and (problem := target_problem(Target(ins, team_env, name)))
         ):
             yield ("datacenters", index), problem
-    for key, name in (
+    for key, chosen in (
         ("primaryDatacenter", client.primary_datacenter), ("originDatacenter", client.origin_datacenter),
     ):  # fmt: skip
-        if name is not None and name not in own:
-            yield (key,), f"{name!r} is not one of the client's datacenters ({known(own)})"
+        if chosen is not None and chosen not in own:
+            yield (key,), f"{chosen!r} is not one of the client's datacenters ({known(own)})"
     if client.replication.enabled and len(set(own)) < 2:
         yield ("replication", "enabled"), "needs two datacenters, and the client has one"
     for name in client.archive_generations:

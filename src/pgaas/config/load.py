@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from yaml import YAMLError
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -179,8 +179,9 @@ class Builder:
 
     def build(self, content: bytes) -> None:
         """Read all events. Raise Refused or YAMLError where reading can't go on."""
-        parser = CParser(content)
-        next_event, stack = parser.get_event, self.stack
+        # The stubs know one Event for all kinds; each branch below knows which it has.
+        next_event: Callable[[], Any] = CParser(content).get_event
+        stack = self.stack
         while (event := next_event()) is not None:
             kind = type(event)
             if kind is ScalarEvent:
@@ -207,7 +208,7 @@ class Builder:
                         event.start_mark.line + 1, "holds more than one document: a second --- begins here"
                     )
 
-    def take_key(self, event: ScalarEvent, line: int) -> None:
+    def take_key(self, event: Any, line: int) -> None:
         """Take a map's next key."""
         frame = self.stack[-1]
         key = event.value
@@ -229,7 +230,7 @@ class Builder:
             self.anchors[event.anchor] = (key, 1)
         frame.key = key
 
-    def start(self, event: MappingStartEvent | SequenceStartEvent, value: dict[str, Any] | list[Any]) -> None:
+    def start(self, event: Any, value: dict[str, Any] | list[Any]) -> None:
         """Open a map or list."""
         line = event.start_mark.line + 1
         if event.tag is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Annotated, Any
 
@@ -113,7 +113,7 @@ def check_schedule(value: str) -> str:
     return value
 
 
-def _check_cron_item(item: str, name: str, low: int, high: int, names: list[str] | tuple[()]) -> None:
+def _check_cron_item(item: str, name: str, low: int, high: int, names: Sequence[str]) -> None:
     body, slash, step = item.partition("/")
     if slash and not (step.isascii() and step.isdigit() and 0 < int(step[:9]) <= max(high, 1)):
         raise ValueError(f"{item!r} is not a {name}: the step after / must be 1 to {high}")
