@@ -132,7 +132,7 @@ def str_key(value: int | None) -> int:
     return -1 if value is None else value
 
 
-def _cron_number(text: str, names: list[str] | tuple[()], low: int) -> int | None:
+def _cron_number(text: str, names: Sequence[str], low: int) -> int | None:
     if text.isascii() and text.isdigit() and len(text) <= 4:
         return int(text)
     return names.index(text.lower()) + low if text.lower() in names else None
