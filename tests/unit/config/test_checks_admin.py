@@ -216,5 +216,17 @@ def test_a_cluster_name_too_long_is_found_in_the_admins_file(confs: Confs) -> No
     assert "has 51 characters, and may have 50" in str(error.value.issues[0])
 
 
+def test_the_shortest_certificates_that_cert_manager_takes(confs: Confs) -> None:
+    confs.replace(PG, "duration: 2160h", "duration: 60m")
+    confs.replace(PG, "renewBefore: 720h", "renewBefore: 300s")
+    confs.replace(PG, "caDuration: 87600h", "caDuration: 2h")
+    assert confs.issues() == []
+
+
+def test_a_profile_is_not_blamed_for_a_broken_list_of_profiles(confs: Confs) -> None:
+    confs.replace(PG, "storageProfiles:", "storageProfile:")
+    assert {issue.split(": ")[1] for issue in confs.issues()} == {"storageProfile", "storageProfiles"}
+
+
 def test_unchanged_files_have_no_issue(confs: Confs) -> None:
     assert confs.issues(LOCAL) == confs.issues(PROD) == []

@@ -157,6 +157,7 @@ def test_an_issue(confs: Confs, text: str, expected: list[str]) -> None:
         " {name: e, owner: a, cnPattern: x.ic1.local}, {name: f, owner: a}]",
         HEAD
         + "roles: [{name: a, createdb: true, inRoles: [b, pg_monitor]}, {name: b, inRoles: [c]}, {name: c}]",
+        HEAD + "roles: [{name: a, inRoles: [pg_maintain]}]",
         HEAD + "roles: [{name: all-things}, {name: replication-user}]",
     ],
 )
