@@ -91,7 +91,7 @@ def main() -> None:
     environment = lab_environment()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name in ("confs", "charts", "local-infra", "manifests"):
+        for name in ("confs", "charts", "helmfile-checks", "local-infra", "manifests"):
             shutil.copytree(ROOT / name, root / name)
         shutil.copy(ROOT / "helmfile.yaml", root)
         objects = root / "objects.yaml"

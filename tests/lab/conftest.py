@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.lab.support import CLUSTER, NAMESPACE, TARGET, Door, Lab, Pgaas, lab_environment
+from tests.lab.support import CLUSTER, NAMESPACE, TARGET, Door, Lab, Pgaas, empty, lab_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PGAAS_LAB = [sys.executable, "-m", "pgaas_lab"]
@@ -65,10 +65,18 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
+def pristine(lab: Lab) -> None:
+    """Remove what an earlier run left of the two clients: in local, ic1 and is1 belong to these tests."""
+    lab.kubectl("delete", "namespace", NAMESPACE, "is1-local", "--ignore-not-found", "--wait")
+    for bucket in ("ic1-backups", "is1-backups"):
+        empty(bucket)
+
+
+@pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy what a command needs: confs (with a second local client), charts, manifests and helmfile.yaml."""
     folder = tmp_path_factory.mktemp("root")
-    for name in ("confs", "charts", "local-infra", "manifests"):
+    for name in ("confs", "charts", "helmfile-checks", "local-infra", "manifests"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("_generated"))
     shutil.copy(REPOSITORY / "helmfile.yaml", folder)
     clients = folder / "confs/admin/local/clients.yaml"
@@ -81,7 +89,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pgaas(lab: Lab, root: Path) -> Pgaas:
+def pgaas(lab: Lab, root: Path, pristine: None) -> Pgaas:
     """Run pgaas as a user does: as a process, with the lab's PATH and KUBECONFIG."""
     return Pgaas(lab, root)
 

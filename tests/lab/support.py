@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import psycopg
+from botocore.config import Config
 
 CONTEXT = "cluster1"
 TARGET = ("--ins", "ic1", "--env", "local", "--dc", "local1")
@@ -110,6 +112,23 @@ class Pgaas:
             text=True,
             start_new_session=True,
         )
+
+
+def empty(name: str) -> None:
+    """Remove everything in a bucket of the lab's S3, if there is such a bucket."""
+    client = boto3.client(
+        "s3",
+        endpoint_url="http://192.168.49.2:30333",
+        aws_access_key_id="admin",
+        aws_secret_access_key="admin123",
+        region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    if name not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+        return
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+        for found in page.get("Contents", []):
+            client.delete_object(Bucket=name, Key=found["Key"])
 
 
 def wait_until(what: str, probe: Callable[[], Any], timeout: float = 180) -> Any:
