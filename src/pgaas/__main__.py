@@ -7,14 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    # Start-up is most of a short command. Looking for pydantic's plugins reads every installed package's
-    # metadata, and collecting garbage while modules load finds hardly any.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    gc.set_threshold(50_000, 20, 20)
+    _hurry()
     try:
         from pgaas.cli.edge import run_app
 
@@ -22,6 +20,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         # Before the edge was there, or while it said what the first Ctrl-C left.
         return 128 + signal.SIGINT
+
+
+def _hurry() -> None:
+    """Save a tenth of a short command's time, most of which is start-up.
+
+    Collecting garbage while modules load finds hardly any. Pydantic looks for plugins in the metadata of
+    every installed package: none is meant to see pgaas's models, and the code that looks takes longer to
+    load than it runs.
+    """
+    gc.set_threshold(200_000, 20, 20)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    no_plugins = ModuleType("pydantic.plugin._loader")
+    no_plugins.__dict__["get_plugins"] = tuple
+    sys.modules.setdefault(no_plugins.__name__, no_plugins)
 
 
 if __name__ == "__main__":
