@@ -184,7 +184,7 @@ LOADED = """
 import sys
 from pgaas.__main__ import main
 code = main(sys.argv[1:])
-sys.stderr.write("\\n" + " ".join(sorted({name.partition(".")[0] for name in sys.modules})))
+sys.stderr.write("\\n" + " ".join(name for name in sys.modules if "." not in name))
 sys.exit(code)
 """
 
