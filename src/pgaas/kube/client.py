@@ -123,7 +123,7 @@ class Api:
             return []
 
     def execute(self, pod: str, container: str, namespace: str, argv: list[str], *, timeout: float) -> str:
-        """Run a program in a container and return its stdout; raise KubernetesError if it fails or takes too long."""
+        """Run a program in a container and return its stdout; raise KubernetesError if it fails."""
         asked = Asked(f"exec {namespace}/{pod} {container}", self.context, self.server)
 
         def ask(client: Any) -> tuple[int, str, str]:

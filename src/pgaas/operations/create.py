@@ -18,7 +18,7 @@ from pgaas.operations.preflight_s3 import unused_generation
 from pgaas.operations.progress import Progress
 from pgaas.operations.rows import Row
 from pgaas.operations.subject import Subject, load_subject
-from pgaas.operations.wait import DEFAULT_TIMEOUT, Health, follow_until_healthy
+from pgaas.operations.wait import DEFAULT_TIMEOUT, SETTLE_SECONDS, Health, follow_until_healthy
 from pgaas.render.write import write_values
 
 # What keeps a live cluster's data safe is always checked.
@@ -76,8 +76,9 @@ def create(root: Path, target: Target, choices: Choices, progress: Progress) -> 
     health = None
     if choices.wait:
         first_backup = FirstBackup(api, subject, progress)
+        settle = SETTLE_SECONDS if deployed.changed and checked.live else 0.0
         health = follow_until_healthy(
-            subject, api, timeout=choices.timeout, progress=progress, on_snapshot=first_backup
+            subject, api, timeout=choices.timeout, progress=progress, on_snapshot=first_backup, settle=settle
         )
     return replace(
         result,

@@ -17,7 +17,7 @@ from pgaas.operations.health import expected_of, judge
 from pgaas.operations.preflight import Preflight, preflight, refuse
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject, load_subject
-from pgaas.operations.wait import follow_until_healthy
+from pgaas.operations.wait import SETTLE_SECONDS, follow_until_healthy
 from pgaas.render.write import write_values
 
 DEFAULT_TIMEOUT = 1800.0
@@ -71,7 +71,13 @@ def upgrade(
     follower = Follower(subject, api, progress, before, start)
     deploy(subject, api, progress, namespace=checked.namespace)
     follow_until_healthy(
-        subject, api, timeout=timeout, progress=progress, on_snapshot=follower, done=follower.rolled_out
+        subject,
+        api,
+        timeout=timeout,
+        progress=progress,
+        on_snapshot=follower,
+        done=follower.rolled_out,
+        settle=SETTLE_SECONDS,
     )
     return Upgraded(
         subject.cluster, wanted, before, True, tuple(follower.happenings), time.monotonic() - start

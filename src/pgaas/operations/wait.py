@@ -19,6 +19,8 @@ from pgaas.operations.subject import Subject, load_subject
 
 DEFAULT_TIMEOUT = 600.0
 INTERVAL = 1.0
+# The operator needs a moment to see a change; until then a live cluster still looks healthy.
+SETTLE_SECONDS = 3.0
 # A hopeless phase is believed when it is still there after so many looks: the operator may pass through it.
 HOPELESS_LOOKS = 4
 LOG_LOOK_SECONDS = 5.0
@@ -59,21 +61,24 @@ def follow_until_healthy(
     timeout: float,
     progress: Progress,
     on_snapshot: Callable[[Snapshot], None] | None = None,
-    done: Callable[[], bool] = lambda: True,
+    done: Callable[[], bool] | None = None,
+    settle: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Health:
     """Follow the cluster, report each change, raise as `wait_healthy` does.
 
     `on_snapshot` sees every look, after which `done` says whether the caller's own goal is reached too.
+    Nothing is believed to be healthy before `settle` seconds are over.
     """
-    watcher = Watcher(subject, api, clock, on_snapshot, done)
+    watcher = Watcher(subject, api, clock, on_snapshot, done, settle)
     known: dict[str, Item] = {}
 
     def report(changed: list[Item]) -> None:
+        news = [item for item in changed if item.name in known or not item.ok]
         known.update((item.name, item) for item in changed)
-        left = sum(not item.ok for item in known.values())
-        progress.detail(f"{describe(changed)} ({len(known) - left} of {len(known)} there)")
+        there = sum(item.ok for item in known.values())
+        progress.detail(f"{describe(news) or 'looking'} ({there} of {len(known)} there)")
 
     progress.started(f"waiting for {subject.cluster}")
     try:
@@ -104,13 +109,16 @@ class Watcher:
         api: Api,
         clock: Callable[[], float],
         on_snapshot: Callable[[Snapshot], None] | None = None,
-        done: Callable[[], bool] = lambda: True,
+        done: Callable[[], bool] | None = None,
+        settle: float = 0.0,
     ) -> None:
         self._subject = subject
         self._api = api
         self._clock = clock
         self._on_snapshot = on_snapshot
         self._done = done
+        self._settles = settle > 0
+        self._settled_at = clock() + settle
         self._expected = expected_of(subject)
         self._hopeless_looks = 0
         self._next_log_look = clock() + LOG_LOOK_SECONDS
@@ -122,8 +130,14 @@ class Watcher:
         if self._on_snapshot:
             self._on_snapshot(self.last)
         seen = judge(self.last, self._expected)
-        if not self._done():
-            seen = Seen((*seen.items, Item("rollout", False, "under way")), seen.hopeless)
+        settled = self._clock() >= self._settled_at
+        if self._settles:
+            item = Item("change", settled, "seen" if settled else "the operator may not have seen it yet")
+            seen = Seen((*seen.items, item), seen.hopeless)
+        if self._done:
+            done = self._done()
+            item = Item("rollout", done, "done" if done else "under way")
+            seen = Seen((*seen.items, item), seen.hopeless)
         self._hopeless_looks = self._hopeless_looks + 1 if seen.hopeless else 0
         if seen.hopeless and self._hopeless_looks < HOPELESS_LOOKS:
             return Seen(seen.items)
