@@ -244,13 +244,18 @@ def _connect(
     from lightkube import Client
     from lightkube.config import client_adapter
 
+    from pgaas.kube.transport import kubeconfig_transport
+
     timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=APPLY_SECONDS)
-    proxy = selected["cluster"].get("proxy-url")
     where = f'context "{selected["name"]}"'
     user = with_credential(selected["user"], str(selected["name"]))
     try:
         config = _single_config(selected, user)
-        options: dict[str, Any] = {"timeout": timeout, "transport": transport, "proxy": proxy}
+        options: dict[str, Any] = {
+            "timeout": timeout,
+            "transport": kubeconfig_transport(selected, config, transport),
+            "proxy": selected["cluster"].get("proxy-url"),
+        }
         return Client(config=config, **options), client_adapter.Client(
             config, client_adapter.ConnectionParams(**options)
         )

@@ -14,6 +14,7 @@ from pgaas.errors import KubernetesError
 from pgaas.kube.client import Api
 from pgaas.kube.kubeconfig import load_kubeconfig, select_context
 from pgaas.kube.resources import POD
+from pgaas.kube.transport import proxy_for
 
 
 def plugin_config(command: str, version: str = "v1") -> str:
@@ -184,3 +185,50 @@ def test_an_exec_plugin_that_fails(
     use_kubeconfig(tmp_path, monkeypatch, plugin_config(write_plugin(tmp_path, script)))
     with pytest.raises(KubernetesError, match=says):
         Api(None).find(POD, "ns")
+
+
+def test_impersonation_is_asked_for_and_never_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = "as: nobody, as-groups: [a, b], as-uid: u1, as-user-extra: {scopes: [x]}"
+    use_kubeconfig(tmp_path, monkeypatch, KUBECONFIG.replace("token: secret-token", f"token: t, {user}"))
+    server = FakeServer()
+    seen: list[httpx2.Headers] = []
+    for path in (path_of(POD, "ns"), "/version"):
+        server.answers[f"GET {path}"] = lambda request: (
+            seen.append(request.headers) or httpx2.Response(200, json={"items": []})
+        )
+    api = Api("fake", transport=httpx2.MockTransport(server))
+    api.find(POD, "ns")
+    api.raw("/version")
+    for headers in seen:
+        assert headers["Impersonate-User"] == "nobody"
+        assert headers.get_list("Impersonate-Group") == ["a", "b"]
+        assert headers["Impersonate-Uid"] == "u1"
+        assert headers["Impersonate-Extra-scopes"] == "x"
+        assert headers["Authorization"] == "Bearer t"
+    assert len(seen) == 2
+
+
+def test_another_name_in_the_servers_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = KUBECONFIG.replace("insecure-skip", "tls-server-name: kubernetes, insecure-skip")
+    use_kubeconfig(tmp_path, monkeypatch, text)
+    seen: list[object] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.extensions.get("sni_hostname"))
+        return httpx2.Response(200, json={})
+
+    Api("fake", transport=httpx2.MockTransport(answer)).raw("/version")
+    assert seen == ["kubernetes"]
+
+
+def test_the_proxy_of_the_kubeconfig_comes_before_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://environment:1")
+    monkeypatch.setenv("no_proxy", "inside.example")
+    server = "https://api.example:6443"
+    assert proxy_for({"server": server, "proxy-url": "http://file:1"}) == "http://file:1"
+    assert proxy_for({"server": server}) == "http://environment:1"
+    assert proxy_for({"server": "https://inside.example"}) is None
