@@ -132,7 +132,8 @@ def _guarded(name: str, check: Check) -> list[Row]:
     except KubernetesForbidden as error:
         return [Row(name, "skipped", error.what, error.next_step)]
     except PgaasError as error:
-        return [Row(name, "failed", error.what, error.next_step, type(error))]
+        detail = f"{error.what}, at {error.where}" if error.where else error.what
+        return [Row(name, "failed", detail, error.next_step, type(error))]
 
 
 def _tools() -> Iterable[Row]:
