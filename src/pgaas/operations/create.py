@@ -18,6 +18,7 @@ from pgaas.operations.preflight_s3 import unused_generation
 from pgaas.operations.progress import Progress
 from pgaas.operations.rows import Row
 from pgaas.operations.subject import Subject, load_subject
+from pgaas.operations.unstick import Unstick
 from pgaas.operations.wait import DEFAULT_TIMEOUT, SETTLE_SECONDS, Health, follow_until_healthy
 from pgaas.render.write import write_values
 
@@ -75,10 +76,10 @@ def create(root: Path, target: Target, choices: Choices, progress: Progress) -> 
     deployed = deploy(subject, api, progress, namespace=checked.namespace)
     health = None
     if choices.wait:
-        first_backup = FirstBackup(api, subject, progress)
+        hooks = (Unstick(api, subject, progress), FirstBackup(api, subject, progress))
         settle = SETTLE_SECONDS if deployed.changed and checked.live else 0.0
         health = follow_until_healthy(
-            subject, api, timeout=choices.timeout, progress=progress, on_snapshot=first_backup, settle=settle
+            subject, api, timeout=choices.timeout, progress=progress, on_snapshot=hooks, settle=settle
         )
     return replace(
         result,

@@ -17,6 +17,7 @@ from pgaas.operations.health import expected_of, judge
 from pgaas.operations.preflight import Preflight, preflight, refuse
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject, load_subject
+from pgaas.operations.unstick import Unstick
 from pgaas.operations.wait import SETTLE_SECONDS, follow_until_healthy
 from pgaas.render.write import write_values
 
@@ -75,7 +76,7 @@ def upgrade(
         api,
         timeout=timeout,
         progress=progress,
-        on_snapshot=follower,
+        on_snapshot=(Unstick(api, subject, progress), follower),
         done=follower.rolled_out,
         settle=SETTLE_SECONDS,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def follow_until_healthy(
     *,
     timeout: float,
     progress: Progress,
-    on_snapshot: Callable[[Snapshot], None] | None = None,
+    on_snapshot: Sequence[Callable[[Snapshot], None]] = (),
     done: Callable[[], bool] | None = None,
     settle: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
@@ -68,7 +68,7 @@ def follow_until_healthy(
 ) -> Health:
     """Follow the cluster, report each change, raise as `wait_healthy` does.
 
-    `on_snapshot` sees every look, after which `done` says whether the caller's own goal is reached too.
+    `on_snapshot` see every look, after which `done` says whether the caller's own goal is reached too.
     Nothing is believed to be healthy before `settle` seconds are over.
     """
     watcher = Watcher(subject, api, clock, on_snapshot, done, settle)
@@ -108,7 +108,7 @@ class Watcher:
         subject: Subject,
         api: Api,
         clock: Callable[[], float],
-        on_snapshot: Callable[[Snapshot], None] | None = None,
+        on_snapshot: Sequence[Callable[[Snapshot], None]] = (),
         done: Callable[[], bool] | None = None,
         settle: float = 0.0,
     ) -> None:
@@ -127,8 +127,8 @@ class Watcher:
     def look(self) -> Seen:
         """Look once; hopeless is what stays so, or an archive that refuses the cluster."""
         self.last = take_snapshot(self._api, self._subject.cluster, self._subject.namespace)
-        if self._on_snapshot:
-            self._on_snapshot(self.last)
+        for hook in self._on_snapshot:
+            hook(self.last)
         seen = judge(self.last, self._expected)
         settled = self._clock() >= self._settled_at
         if self._settles:
