@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Start the lab, or use the one that is up; one that was started here is taken down again."""
     reason = why_not()
     if reason and os.environ.get("PGAAS_REQUIRE_LAB"):
@@ -58,7 +58,9 @@ def lab() -> Iterator[Lab]:
     if reason:
         pytest.skip(reason)
     was_up = subprocess.run([*PGAAS_LAB, "status"], capture_output=True, check=False).returncode == 0
-    subprocess.run([*PGAAS_LAB, "up"], check=True)
+    # A bare machine builds for half an hour: let it be seen.
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        subprocess.run([*PGAAS_LAB, "up"], check=True)
     yield Lab(lab_environment(PGAAS_LAB))
     if not was_up and not os.environ.get("PGAAS_KEEP_LAB"):
         subprocess.run([*PGAAS_LAB, "down"], check=True)
