@@ -122,6 +122,13 @@ def numbers(text: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def repository(image: str) -> str:
+    """Return an image's name without tag and digest; a registry's port is no tag."""
+    name = image.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"
+
+
 def image_version(image: str) -> tuple[int, int] | None:
     """Return the version in an image's tag, or None for a digest alone or a tag without numbers."""
     name = image.partition("@")[0]
@@ -136,7 +143,7 @@ def _operator(
         (deployment, container["image"])
         for deployment in deployments
         for container in dig(deployment, "spec", "template", "spec", "containers", default=[])
-        if container["image"].partition("@")[0].partition(":")[0].endswith(f"/{image}")
+        if repository(container["image"]).endswith(f"/{image}")
     ]
     if not found:
         return Row(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pgaas.errors import ToolFailed
@@ -160,7 +161,9 @@ def split_url(url: str) -> tuple[str, str]:
     return bucket, prefix
 
 
+@cache
 def _client(place: Place, keys: Keys) -> S3Client:
+    """Return the client for a bucket, the same one each time: making one takes longer than most requests."""
     import boto3
     from botocore.config import Config
 
