@@ -84,6 +84,8 @@ def status_of(subject: Subject, api: Api, snapshot: Snapshot, now: datetime) -> 
     certificates = status_parts.certificates(snapshot, now)
     problems = [f"{item.name}: {item.detail}" for item in seen.missing]
     problems += [f"certificate {each.name} has expired" for each in certificates if each.days_left < 0]
+    if cluster and (trouble := status_parts.backup_trouble(snapshot.scheduled, now)):
+        problems.append(f"base backup: {trouble}")
     instances = status_parts.instances(snapshot, reports)
     return Status(
         cluster=subject.cluster,

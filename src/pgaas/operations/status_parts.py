@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pgaas.errors import KubernetesError
@@ -14,6 +14,8 @@ from pgaas.kube.resources import condition, dig, is_true, name_of
 from pgaas.kube.snapshot import Snapshot
 
 Reports = dict[str, dict[str, Any]]
+# The operator starts a backup within a minute of its time, unless it is down or another backup is running.
+BACKUP_LATE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,22 @@ def certificates(snapshot: Snapshot, now: datetime) -> list[Certificate]:
         left = (datetime.fromisoformat(ends) - now).days if ends else 0
         found.append(Certificate(name_of(certificate), is_true(certificate, "Ready"), ends, left))
     return found
+
+
+def backup_trouble(scheduled: dict[str, Any] | None, now: datetime) -> str:
+    """Say why no further base backup will come by itself, or return an empty string.
+
+    The operator writes down when the next one is due, and moves that on as it starts one: a time that lies
+    well in the past means that it does not.
+    """
+    if scheduled is None:
+        return "no ScheduledBackup: nothing takes base backups"
+    if dig(scheduled, "spec", "suspend", default=False):
+        return "the ScheduledBackup is suspended: nothing takes base backups"
+    due = dig(scheduled, "status", "nextScheduleTime", default="")
+    if due and now - datetime.fromisoformat(due) > BACKUP_LATE:
+        return f"a base backup was due at {due}, and none was started"
+    return ""
 
 
 def services(snapshot: Snapshot) -> list[Service]:
