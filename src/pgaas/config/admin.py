@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pgaas.config.checks_admin import check_admin
-from pgaas.config.environments import ADMIN_FOLDER, nearest
+from pgaas.config.environments import ADMIN_FOLDER, known, nearest
 from pgaas.config.load import Document, read_document
 from pgaas.config.merge import merge
 from pgaas.config.models.backup import BackupFile
@@ -20,7 +20,7 @@ from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.models.plugins import PluginsFile
 from pgaas.config.models.postgresql import PostgresqlFile
 from pgaas.config.validate import validate
-from pgaas.errors import ConfigError, ConfigIssue
+from pgaas.errors import ConfigError, ConfigIssue, UsageError
 
 MERGED_FILES = ("postgresql", "backup", "plugins")
 LOCAL_FILES = ("seaweedfs", "openldap", "observability")
@@ -163,3 +163,28 @@ def _unknown_files(path: Path, folder: str, names: list[str], team_env: str) -> 
             )
         issues.append(ConfigIssue(f"{folder}/{entry}", 0, "", message))
     return issues
+
+
+def check_known(admin: AdminEnvironment, ins: str, dc: str | None = None) -> None:
+    """Raise UsageError if the environment has no such client, or the client no such datacenter.
+
+    Files that have issues can't tell: then those are what to report.
+    """
+    if admin.issues:
+        return
+    clients = admin.clients.clients
+    file = f"{admin.folder}/clients.yaml"
+    if ins not in clients:
+        raise UsageError(
+            f"unknown client {ins!r} in {admin.team_env}{nearest(ins, list(clients))}",
+            where=file,
+            next_step=f"register it there, or name one of its clients ({known(list(clients))})",
+        )
+    names = clients[ins].datacenters
+    if dc is None or dc in names:
+        return
+    raise UsageError(
+        f"{ins} has no datacenter {dc!r} in {admin.team_env}{nearest(dc, names)}",
+        where=f"{file}:{admin.documents['clients'].line(('clients', ins, 'datacenters'))}",
+        next_step=f"name one of its datacenters ({known(names)})",
+    )

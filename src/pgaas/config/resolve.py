@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from pgaas.config.admin import MERGED_FILES, AdminEnvironment, ConfigCache
+from pgaas.config.admin import MERGED_FILES, AdminEnvironment, ConfigCache, check_known
 from pgaas.config.checks_user import Offer, check_user
-from pgaas.config.environments import Environment, check_target, known, nearest
+from pgaas.config.environments import Environment, check_target
 from pgaas.config.load import USER_FILE_LIMIT, Document, read_document
 from pgaas.config.merge import Layer, merge, trace
 from pgaas.config.models.clients import Allow, Client
@@ -94,31 +94,6 @@ def check_namespace(admin: AdminEnvironment, target: Target) -> None:
                 where=f"{admin.folder}/datacenters.yaml: datacenters.{dc}",
                 next_step="give the client another code",
             )
-
-
-def check_known(admin: AdminEnvironment, ins: str, dc: str | None = None) -> None:
-    """Raise UsageError if the environment has no such client, or the client no such datacenter.
-
-    Files that have issues can't tell: then those are what to report.
-    """
-    if admin.issues:
-        return
-    clients = admin.clients.clients
-    file = f"{admin.folder}/clients.yaml"
-    if ins not in clients:
-        raise UsageError(
-            f"unknown client {ins!r} in {admin.team_env}{nearest(ins, list(clients))}",
-            where=file,
-            next_step=f"register it there, or name one of its clients ({known(list(clients))})",
-        )
-    names = clients[ins].datacenters
-    if dc is None or dc in names:
-        return
-    raise UsageError(
-        f"{ins} has no datacenter {dc!r} in {admin.team_env}{nearest(dc, names)}",
-        where=f"{file}:{admin.documents['clients'].line(('clients', ins, 'datacenters'))}",
-        next_step=f"name one of its datacenters ({known(names)})",
-    )
 
 
 def read_user_file(root: Path, ins: str, environment: Environment, cache: ConfigCache) -> Document:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pgaas.config.admin import ConfigCache
+from pgaas.config.admin import ConfigCache, check_known
 from pgaas.config.environments import (
     FIXED_ENVIRONMENTS,
     SHARED_ENVIRONMENT,
@@ -77,8 +77,6 @@ def find_targets(
 
 def default_datacenter(root: Path, ins: str, env: str, cache: ConfigCache | None = None) -> str:
     """Return the first datacenter of a client's list. Raise UsageError if the client is not known."""
-    from pgaas.config.resolve import check_known
-
     if problem := code_problem(ins):
         raise UsageError(f"--ins {ins!r}: {problem}")
     admin = (cache or ConfigCache()).admin(root, resolve_environment(env).team_env)
