@@ -112,7 +112,8 @@ class FirstBackup:
         if self._asked or snapshot.phase != HEALTHY or not archiving:
             self._healthy_since = None
             return
-        self._healthy_since = self._healthy_since or self._clock()
+        if self._healthy_since is None:
+            self._healthy_since = self._clock()
         phases = [dig(backup, "status", "phase", default="pending") for backup in snapshot.backups]
         late = not phases and self._clock() - self._healthy_since >= GRACE_SECONDS
         if late or (phases and all(phase in BACKUP_FAILED for phase in phases)):

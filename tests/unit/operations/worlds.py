@@ -21,6 +21,7 @@ from pgaas.kube.resources import (
     NAMESPACE,
     OBJECT_STORE,
     POD,
+    SCHEDULED_BACKUP,
     STORAGE_CLASS,
     Kind,
 )
@@ -130,6 +131,7 @@ class World:
             self.put(CERTIFICATE, name, status={"conditions": ready, "notAfter": "2026-06-01T00:00:00Z"})
         window = {"lastSuccessfulBackupTime": "2026-01-02T00:00:00Z"}
         self.put(OBJECT_STORE, "store", status={"serverRecoveryWindow": {subject.server_name: window}})
+        self.put(SCHEDULED_BACKUP, NAME, status={"nextScheduleTime": "2026-05-02T01:00:00Z"})
         self.backup("first", "completed")
 
     def backup(self, name: str, phase: str, *, at: str = BORN, **content: Any) -> None:

@@ -35,6 +35,8 @@ class Handler(BaseHTTPRequestHandler):
     """Enough of S3: path-style buckets, objects, pages of a listing."""
 
     server: FakeS3
+    # HTTP/1.0 knows no "100 Continue", and botocore waits a second for it.
+    protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: Any) -> None:
         """Stay silent."""
