@@ -88,7 +88,10 @@ def test_tls_without_a_certificate_opens_nothing(door: Door) -> None:
 def test_another_clients_own_certificate_opens_nothing(
     lab: Lab, pgaas: Pgaas, door: Door, tmp_path: Path
 ) -> None:
-    stranger = strangers_certificate(lab, pgaas, "app_user")
+    try:
+        stranger = strangers_certificate(lab, pgaas, "app_user")
+    finally:
+        lab.kubectl("delete", "namespace", "is1-local", "--ignore-not-found", "--wait=false")
     reason = door.refusal("app_db", "app_user", write_credential(tmp_path, "stranger", *stranger))
     assert "unknown ca" in reason
 

@@ -19,7 +19,8 @@ CLUSTERS = "clusters.postgresql.cnpg.io"
 
 @pytest.fixture(autouse=True)
 def _clean(lab: Lab, pgaas: Pgaas) -> Iterator[None]:
-    """Leave no cluster of the stranger's behind; its archive may stay, as after any loss."""
+    """Find and leave no cluster of the stranger's; its archive may stay, as after any loss."""
+    lab.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
     yield
     lab.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
     next_generation(pgaas.root)
