@@ -123,6 +123,7 @@ def test_a_dry_run_of_a_first_creation_shows_all_as_new_and_makes_nothing(world:
     assert [(change.name, change.action) for change in done.changes] == [("rendered", "new")]
     assert world.server.writes() == []
     assert not namespace_exists(world)
+    assert not any("/configmaps/" in asked.path for asked in world.server.asked)
     assert {method for method, _, _ in world.s3.asked} <= {"HEAD", "GET"}
     assert world.ran() == ["template"]
 
