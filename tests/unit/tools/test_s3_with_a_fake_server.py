@@ -159,7 +159,5 @@ def self_signed(folder: Path) -> Path:
 def test_a_bucket_is_never_a_host_name() -> None:
     # With an address instead of a name, as above, botocore would not make it one anyway.
     name = {"Bucket": "ic1-backups", "Key": "k"}
-    url = bucket("http://s3.example")._client.generate_presigned_url("get_object", name)
-        "get_object", {"Bucket": "b", "Key": "k"}
-    )
+    url = bucket("http://s3.example", "ic1-backups")._client.generate_presigned_url("get_object", name)
     assert url.startswith("http://s3.example/ic1-backups/k")
