@@ -7,7 +7,22 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import ModuleType
+from typing import NoReturn
+
+
+def run() -> NoReturn:
+    """Run the command line that pgaas was called with, and end the process with its exit code.
+
+    The interpreter is not taken down piece by piece: that takes a tenth of a short command's time, and
+    everything that must be written or closed has been by then.
+    """
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,4 +52,4 @@ def _hurry() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
