@@ -14,7 +14,7 @@ import yaml
 from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
 from pgaas.config.targets import list_targets
-from pgaas.render.build import build_values, to_plain
+from pgaas.render.build import build_values
 from pgaas.render.dump import dump_plain, dump_values
 from pgaas.render.values import GeneratedValues
 
@@ -98,7 +98,7 @@ def render_client(ins: str, env: str, dc: str) -> list[Object]:
 
 def plain_of(target: Target) -> dict[str, Any]:
     """Return a shipped client's values as plain maps and lists, a copy that a test may change."""
-    return to_plain(values_of(target))
+    return values_of(target).plain()
 
 
 def of_kind(found: list[Object], kind: str) -> list[Object]:

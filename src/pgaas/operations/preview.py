@@ -11,7 +11,7 @@ from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
 from pgaas.errors import ConfigError, ConfigIssue
 from pgaas.operations.target import find_target
-from pgaas.render.build import build_values, to_plain
+from pgaas.render.build import build_values
 from pgaas.render.values import GeneratedValues, Replication
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def preview(root: Path, ins: str, env: str, dc: str | None) -> Preview:
     cache = ConfigCache()
     target = find_target(root, ins, env, dc, cache)
     values = build_values(resolve_client(root, target, cache))
-    check_schema(to_plain(values), root)
+    check_schema(values.plain(), root)
     return Preview(target, summarise(values))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal
+from typing import Literal, cast
 
 from pgaas.config.models.postgresql import ResourceAmounts
 from pgaas.config.models.postgresql import Resources as ConfiguredResources
@@ -44,6 +44,7 @@ from pgaas.render.values import (
     Service,
     Storage,
     TargetValues,
+    TeamEnvironment,
 )
 
 LOCAL = "local"
@@ -59,7 +60,12 @@ def build_values(resolved: ResolvedClient) -> GeneratedValues:
     profile = merged.storage_profiles[resolved.client.storage_profile]
     logins = access.logins(merged, target)
     return GeneratedValues(
-        target=TargetValues(ins=target.ins, env=target.env, dc=target.dc, team_env=resolved.team_env),
+        target=TargetValues(
+            ins=target.ins,
+            env=target.env,
+            dc=target.dc,
+            team_env=cast("TeamEnvironment", resolved.team_env),
+        ),
         cluster=_cluster(resolved, logins),
         image_catalog=ImageCatalog(
             name=merged.image_catalog.name,
@@ -82,11 +88,6 @@ def build_values(resolved: ResolvedClient) -> GeneratedValues:
         network_policy=_network_policy(resolved),
         rbac=_rbac(resolved),
     )
-
-
-def to_plain(values: GeneratedValues) -> dict[str, Any]:
-    """Return the values as plain maps and lists, with the keys that the chart uses."""
-    return values.model_dump(by_alias=True)
 
 
 def _cluster(resolved: ResolvedClient, logins: list[access.Login]) -> Cluster:

@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pgaas.config.environments import resolve_environment
-from pgaas.render.build import to_plain
 
 if TYPE_CHECKING:
     from pgaas.render.values import GeneratedValues
@@ -91,5 +90,5 @@ def dump_values(values: GeneratedValues) -> str:
         f"# Made by `pgaas generate --ins {target.ins} --env {target.env} --dc {target.dc}`:"
         " edits will be lost.\n"
         f"# From {environment.admin_folder}/*.yaml and {environment.user_file(target.ins)}\n"
-        f"{dump_plain(to_plain(values))}"
+        f"{dump_plain(values.plain())}"
     )

@@ -8,18 +8,35 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from pgaas.render.values import GeneratedValues
+from pydantic import BaseModel, ConfigDict, create_model
+
+from pgaas.render import values
 
 SCHEMA_FILE = Path("charts/core/values.schema.json")
 # What Helm adds to a chart's values by itself, and what is a subchart's own.
 SUBCHART_KEYS = ("global", "pgadmin4")
 
 
+def values_models() -> dict[str, type[BaseModel]]:
+    """Return a model of each class of values, whose fields are the keys of the file."""
+    models: dict[str, type[BaseModel]] = {}
+    for name, shape in vars(values).items():
+        if isinstance(shape, type) and issubclass(shape, values.Values) and shape is not values.Values:
+            hints = get_type_hints(shape, localns=models, include_extras=True)
+            fields: dict[str, Any] = {
+                key: (hints[field], getattr(shape, field, ...)) for field, key in shape.keys.items()
+            }
+            models[name] = create_model(
+                name, __config__=ConfigDict(extra="forbid"), __doc__=shape.__doc__, **fields
+            )
+    return models
+
+
 def values_schema() -> dict[str, Any]:
     """Return the schema that Helm checks values against: every key is required, and no other is taken."""
-    schema = GeneratedValues.model_json_schema(by_alias=True)
+    schema = values_models()["GeneratedValues"].model_json_schema()
     for model in [schema, *schema["$defs"].values()]:
         model["required"] = list(model["properties"])
     for key in SUBCHART_KEYS:

@@ -96,7 +96,7 @@ def plugins(resolved: ResolvedClient) -> list[Plugin]:
         },
     )
     chosen = [plugin.name for plugin in resolved.merged.plugins if plugin.name != BARMAN_PLUGIN]
-    return [archiver, *(Plugin(name=name) for name in chosen)]
+    return [archiver, *(Plugin(name=name, parameters={}) for name in chosen)]
 
 
 def object_stores(resolved: ResolvedClient, sidecar: Resources) -> list[ObjectStore]:

@@ -5,10 +5,12 @@ Everything is decided here and in `build`: the chart has no defaults to fall bac
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Never, dataclass_transform
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
+
+from pgaas.config.models.base import camel_case
 
 # Second nets: `config` has checked every name already, with the file and line at hand. Pydantic, Helm and
 # jsonschema each bring a regular expression engine of their own, so these keep to what all three share.
@@ -30,14 +32,45 @@ IdentRule = Annotated[str, Field(pattern=f"^pgaas {_COMMON_NAME} {_ROLE}$")]
 Duration = Annotated[str, Field(pattern=f"^({_NUMBER}(ns|us|µs|ms|s|m|h))+$")]
 Quantity = Annotated[str, Field(pattern=f"^{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$")]
 Count = Annotated[int, Field(ge=1)]
+TeamEnvironment = Literal["local", "hp", "perf", "pprod", "prod"]
 
 
-class Values(BaseModel):
-    """Forbid unknown keys, and speak camelCase in YAML."""
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Values:
+    """A part of the values: made of its fields by name, and never changed.
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, defer_build=True
-    )
+    `keys` maps each field to its key in the file, which is its name in camelCase if the class says nothing
+    else. These are no pydantic models, which would take a tenth of the time of every short command to make:
+    `schema` makes models of them, and mypy checks who fills them.
+    """
+
+    keys: ClassVar[Mapping[str, str]]
+    _needed: ClassVar[frozenset[str]]
+
+    def __init_subclass__(cls, spelt: Mapping[str, str] | None = None) -> None:
+        names = cls.__annotations__
+        cls.keys = {name: camel_case(name) for name in names} | dict(spelt or {})
+        cls._needed = frozenset(name for name in names if not hasattr(cls, name))
+
+    def __init__(self, **fields: Any) -> None:
+        if not self._needed <= fields.keys() <= self.keys.keys():
+            raise TypeError(f"{type(self).__name__} does not take just these: {', '.join(fields)}")
+        self.__dict__.update(fields)
+
+    def __setattr__(self, name: str, value: Never) -> Never:
+        raise AttributeError(f"{type(self).__name__} can't be changed")
+
+    def plain(self) -> dict[str, Any]:
+        """Return a part of the values as plain maps and lists, with the keys of the file."""
+        return {key: _plain(getattr(self, name)) for name, key in self.keys.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Values):
+        return value.plain()
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return dict(value) if isinstance(value, dict) else value
 
 
 class TargetValues(Values):
@@ -46,7 +79,7 @@ class TargetValues(Values):
     ins: Label
     env: Label
     dc: Label
-    team_env: Literal["local", "hp", "perf", "pprod", "prod"]
+    team_env: TeamEnvironment
 
 
 class Storage(Values):
@@ -59,8 +92,8 @@ class Storage(Values):
 class Resources(Values):
     """Requests and limits, as Kubernetes takes them."""
 
-    requests: dict[str, Quantity] = Field(default_factory=dict)
-    limits: dict[str, Quantity] = Field(default_factory=dict)
+    requests: dict[str, Quantity]
+    limits: dict[str, Quantity]
 
 
 class CatalogImage(Values):
@@ -78,12 +111,12 @@ class ImageCatalog(Values):
     major: Count
 
 
-class Plugin(Values):
+class Plugin(Values, spelt={"is_wal_archiver": "isWALArchiver"}):
     """One entry of the Cluster's spec.plugins."""
 
     name: str
-    is_wal_archiver: bool = Field(default=False, alias="isWALArchiver")
-    parameters: dict[str, str] = Field(default_factory=dict)
+    is_wal_archiver: bool = False
+    parameters: dict[str, str]
 
 
 class Role(Values):
@@ -116,7 +149,7 @@ class Service(Values):
     selector_type: Literal["rw", "ro", "r"]
     type: Literal["LoadBalancer", "NodePort", "ClusterIP"]
     external_traffic_policy: Literal["", "Local"]
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str]
 
 
 class Bootstrap(Values):
@@ -140,23 +173,23 @@ class ExternalCluster(Values):
     server_name: ObjectName
 
 
-class Replication(Values):
+class Replication(Values, spelt={"self_name": "self"}):
     """The symmetric topology of a client in several datacenters; empty when they do not replicate."""
 
     enabled: bool
-    self_name: str = Field(alias="self")
+    self_name: str
     primary: str
     source: str
     external_clusters: list[ExternalCluster]
 
 
-class Cluster(Values):
+class Cluster(Values, spelt={"enable_pdb": "enablePDB"}):
     """The Cluster object."""
 
     name: ClusterName
     namespace: Label
     instances: Count
-    enable_pdb: bool = Field(alias="enablePDB")
+    enable_pdb: bool
     storage: Storage
     resources: Resources
     parameters: dict[str, str]
@@ -187,7 +220,7 @@ class EnvironmentVariable(Values):
     value: str
 
 
-class ObjectStore(Values):
+class ObjectStore(Values, spelt={"endpoint_url": "endpointURL"}):
     """An ObjectStore object.
 
     `retention_policy` is empty for another datacenter's archive, which is only read. `sidecar_env` is too:
@@ -197,7 +230,7 @@ class ObjectStore(Values):
 
     name: ObjectName
     destination_path: Annotated[str, Field(pattern="^s3://[^\\s]+/$")]
-    endpoint_url: str = Field(alias="endpointURL")
+    endpoint_url: str
     region: str
     retention_policy: str
     wal_compression: str
@@ -242,7 +275,7 @@ class ClientCertificate(Values):
     role: Identifier
 
 
-class Certificates(Values):
+class Certificates(Values, spelt={"client_ca": "clientCA", "client_ca_secret": "clientCASecret"}):
     """All certificates; durations are Go durations, as cert-manager takes them.
 
     `client_ca` is the client CA's Certificate, Secret and Issuer; `client_ca_secret` is the Secret whose
@@ -254,8 +287,8 @@ class Certificates(Values):
     renew_before: Duration
     ca_duration: Duration
     self_signed: ObjectName
-    client_ca: ObjectName = Field(alias="clientCA")
-    client_ca_secret: ObjectName = Field(alias="clientCASecret")
+    client_ca: ObjectName
+    client_ca_secret: ObjectName
     replication: ObjectName
     server: ServerCertificate
     clients: list[ClientCertificate]
@@ -282,21 +315,21 @@ class Dns(Values):
     ttl: Count
 
 
-class AllowedNetwork(Values):
+class AllowedNetwork(Values, spelt={"excepted": "except"}):
     """A network outside Kubernetes, without the pods' own networks that lie in it."""
 
     cidr: str
-    excepted: list[str] = Field(alias="except")
+    excepted: list[str]
 
 
-class NetworkPolicy(Values):
+class NetworkPolicy(Values, spelt={"allowed_cidrs": "allowedCIDRs"}):
     """Who may reach the instances besides the operator, the instances themselves and the namespace's pods."""
 
     enabled: bool
     operator_namespace: Label
     monitoring_namespaces: list[Label]
     allowed_namespaces: list[Label]
-    allowed_cidrs: list[AllowedNetwork] = Field(alias="allowedCIDRs")
+    allowed_cidrs: list[AllowedNetwork]
 
 
 class Rbac(Values):

@@ -91,7 +91,7 @@ class World:
         """Make a healthy cluster, as the operators would."""
         subject = self.subject
         cluster = subject.values.cluster
-        plugins = [plugin.model_dump(by_alias=True) for plugin in cluster.plugins]
+        plugins = [plugin.plain() for plugin in cluster.plugins]
         names = [f"{NAME}-{number + 1}" for number in range(cluster.instances)]
         roles = [role.name for role in cluster.roles]
         healthy = {

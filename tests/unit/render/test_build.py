@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.render.support import Tree, built, resolved
 
-from pgaas.render.build import build_values, to_plain
+from pgaas.render.build import build_values
 
 LOCAL: Tree = {"s3Credentials": {"secretName": None, "accessKey": "admin", "secretKey": "admin123"}}
 
@@ -77,9 +77,7 @@ def test_a_network_that_holds_pods_does_not_let_them_in(
         client={"networkPolicy": {"allowedCIDRs": [allowed]}},
         places={"datacenters": {"dc1": {"podCIDRs": pods}}},
     ).network_policy
-    assert [each.model_dump(by_alias=True) for each in policy.allowed_cidrs] == [
-        {"cidr": allowed, "except": excepted}
-    ]
+    assert [each.plain() for each in policy.allowed_cidrs] == [{"cidr": allowed, "except": excepted}]
 
 
 def test_services_outside_local_have_a_name_in_dns_and_show_the_clients_address() -> None:
@@ -151,7 +149,7 @@ def test_a_resource_that_nobody_set_is_not_there() -> None:
 def test_the_same_client_gives_the_same_values_and_is_not_changed() -> None:
     client = resolved(client={"replication": {"enabled": True}})
     before = client.merged.model_dump(), client.client.model_dump(), client.datacenters.model_dump()
-    assert to_plain(build_values(client)) == to_plain(build_values(client))
+    assert build_values(client).plain() == build_values(client).plain()
     assert before == (client.merged.model_dump(), client.client.model_dump(), client.datacenters.model_dump())
 
 

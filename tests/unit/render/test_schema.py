@@ -12,7 +12,6 @@ import pytest
 import yaml
 from tests.unit.render.support import built
 
-from pgaas.render.build import to_plain
 from pgaas.render.schema import SCHEMA_FILE, schema_text, values_schema
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -27,7 +26,7 @@ def validator() -> jsonschema.Draft202012Validator:
 
 @pytest.fixture
 def plain() -> dict[str, Any]:
-    return copy.deepcopy(to_plain(built(client={"replication": {"enabled": True}})))
+    return built(client={"replication": {"enabled": True}}).plain()
 
 
 def test_the_charts_schema_is_fresh() -> None:

@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core.core_schema import (
     CoreSchema,
     no_info_after_validator_function,
@@ -18,15 +17,30 @@ from pydantic_core.core_schema import (
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
+def camel_case(name: str) -> str:
+    """Return a field's name as a file spells it."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 class FileModel(BaseModel):
     """A map in a file: camelCase keys, no unknown ones, and no guessing at types.
 
-    Validators are built at first use, so that a command pays only for the files it reads.
+    Validators are built at first use, so that a command pays only for the files it reads. The modules of
+    models leave annotations as they are, not as text, which pydantic would have to evaluate at every start.
     """
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, alias_generator=to_camel, defer_build=True
+        extra="forbid", strict=True, frozen=True, alias_generator=camel_case, defer_build=True
     )
+
+
+def unset(model: type[FileModel]) -> Any:
+    """Return the default of a field whose map the file leaves out: the model's own defaults.
+
+    As `Field(default_factory=model)`, without building a validator for the model alone.
+    """
+    return Field(default_factory=model.model_construct)
 
 
 class Check:
