@@ -1,7 +1,5 @@
 """confs/admin/ENV/backup.yaml: when backups are taken, and how long they are kept."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,12 +1,10 @@
 """confs/admin/ENV/clients.yaml: who is a client, where, with which size, bucket and rights."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pgaas.config.models.base import FileModel
+from pgaas.config.models.base import FileModel, unset
 from pgaas.config.models.types import Bucket, Cidr, DistinguishedName, DnsLabel, DnsName, Line
 
 Generation = Annotated[int, Field(ge=1, le=9999)]
@@ -38,8 +36,8 @@ class Replication(FileModel):
 class NetworkPolicy(FileModel):
     """Who may reach a client's instances besides its own namespace."""
 
-    allowed_namespaces: list[DnsLabel] = Field(default_factory=list)
-    allowed_cidrs: list[Cidr] = Field(default_factory=list, alias="allowedCIDRs")
+    allowed_namespaces: list[DnsLabel] = Field(default=[])
+    allowed_cidrs: list[Cidr] = Field(default=[], alias="allowedCIDRs")
 
 
 class Allow(FileModel):
@@ -49,7 +47,7 @@ class Allow(FileModel):
     replication: bool = False
     bypassrls: bool = False
     createrole: bool = False
-    in_roles: list[Line] = Field(default_factory=list)
+    in_roles: list[Line] = Field(default=[])
 
 
 class Client(FileModel):
@@ -62,10 +60,10 @@ class Client(FileModel):
     storage_profile: Line
     s3_credentials: S3Credentials
     ldap_credentials: LdapCredentials | None = None
-    replication: Replication = Field(default_factory=Replication)
-    network_policy: NetworkPolicy = Field(default_factory=NetworkPolicy)
-    archive_generations: dict[str, Generation] = Field(default_factory=dict)
-    allow: Allow = Field(default_factory=Allow)
+    replication: Replication = unset(Replication)
+    network_policy: NetworkPolicy = unset(NetworkPolicy)
+    archive_generations: dict[str, Generation] = Field(default={})
+    allow: Allow = unset(Allow)
 
     @property
     def primary(self) -> str:

@@ -1,12 +1,10 @@
 """confs/admin/ENV/datacenters.yaml: the Kubernetes clusters, their S3 and DNS."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pgaas.config.models.base import FileModel
+from pgaas.config.models.base import FileModel, unset
 from pgaas.config.models.types import (
     AnnotationName,
     Cidr,
@@ -48,14 +46,14 @@ class ServiceSettings(FileModel):
     """How a Service becomes reachable from outside Kubernetes."""
 
     type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = "LoadBalancer"
-    annotations: dict[AnnotationName, Text] = Field(default_factory=dict)
+    annotations: dict[AnnotationName, Text] = Field(default={})
 
 
 class Services(FileModel):
     """The read-write and the read-only Service."""
 
-    rw: ServiceSettings = Field(default_factory=ServiceSettings)
-    ro: ServiceSettings = Field(default_factory=ServiceSettings)
+    rw: ServiceSettings = unset(ServiceSettings)
+    ro: ServiceSettings = unset(ServiceSettings)
 
 
 class Datacenter(FileModel):
@@ -70,9 +68,9 @@ class Datacenter(FileModel):
     s3: S3
     cluster_issuer: DnsName = "pgaas-ca-issuer"
     operator_namespace: DnsLabel = "cnpg-system"
-    monitoring_namespaces: list[DnsLabel] = Field(default_factory=list)
-    pod_cidrs: list[Cidr] = Field(default_factory=list, alias="podCIDRs")
-    services: Services = Field(default_factory=Services)
+    monitoring_namespaces: list[DnsLabel] = Field(default=[])
+    pod_cidrs: list[Cidr] = Field(default=[], alias="podCIDRs")
+    services: Services = unset(Services)
 
 
 class DatacentersFile(FileModel):

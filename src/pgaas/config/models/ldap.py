@@ -1,7 +1,5 @@
 """confs/admin/ENV/ldap.yaml: the directory that pgAdmin's users log in with; not in local."""
 
-from __future__ import annotations
-
 from pgaas.config.models.base import FileModel
 from pgaas.config.models.types import DistinguishedName, LdapUrl, SearchFilter
 

@@ -1,7 +1,5 @@
 """A client's databases.yaml under the platform team's postgresql.yaml, backup.yaml and plugins.yaml."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from pgaas.config.models.backup import BackupFile
@@ -20,6 +18,6 @@ class MergedConfig(PostgresqlFile, BackupFile, PluginsFile):
     """One tree; `plugins` always holds the Barman Cloud plugin."""
 
     postgresql: MergedPostgresql
-    plugins: list[UserPlugin] = Field(default_factory=list)
-    databases: list[UserDatabase] = Field(default_factory=list)
-    roles: list[UserRole] = Field(default_factory=list)
+    plugins: list[UserPlugin] = Field(default=[])
+    databases: list[UserDatabase] = Field(default=[])
+    roles: list[UserRole] = Field(default=[])

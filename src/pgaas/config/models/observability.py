@@ -1,10 +1,6 @@
 """confs/admin/local/observability.yaml: Prometheus, Grafana and the collector of the local environment."""
 
-from __future__ import annotations
-
-from pydantic import Field
-
-from pgaas.config.models.base import FileModel
+from pgaas.config.models.base import FileModel, unset
 from pgaas.config.models.types import DnsName, Line, PrometheusDuration, Size
 
 
@@ -33,7 +29,7 @@ class Grafana(FileModel):
     """The dashboards."""
 
     admin_password: Line
-    ingress: Ingress = Field(default_factory=Ingress)
+    ingress: Ingress = unset(Ingress)
 
 
 class Scrape(FileModel):
@@ -46,7 +42,7 @@ class Scrape(FileModel):
 class OtelCollector(FileModel):
     """The collector between instances, operator and Prometheus; the operator's pods are discovered."""
 
-    scrape: Scrape = Field(default_factory=Scrape)
+    scrape: Scrape = unset(Scrape)
     operator_tls: bool = False
 
 
@@ -55,7 +51,7 @@ class Observability(FileModel):
 
     prometheus: Prometheus
     grafana: Grafana
-    otel_collector: OtelCollector = Field(default_factory=OtelCollector)
+    otel_collector: OtelCollector = unset(OtelCollector)
 
 
 class ObservabilityFile(FileModel):

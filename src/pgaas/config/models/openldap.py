@@ -1,10 +1,6 @@
 """confs/admin/local/openldap.yaml: the directory of the local environment."""
 
-from __future__ import annotations
-
-from pydantic import Field
-
-from pgaas.config.models.base import FileModel
+from pgaas.config.models.base import FileModel, unset
 from pgaas.config.models.types import DistinguishedName, DnsLabel, DnsName, Line, Port
 
 
@@ -24,7 +20,7 @@ class Openldap(FileModel):
     base_dn: DistinguishedName
     admin_password: Line
     config_password: Line
-    service: LdapService = Field(default_factory=LdapService)
+    service: LdapService = unset(LdapService)
 
 
 class OpenldapFile(FileModel):

@@ -1,7 +1,5 @@
 """confs/admin/ENV/plugins.yaml: the CloudNativePG plugins that clients may choose."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from pgaas.config.models.base import FileModel
@@ -21,4 +19,4 @@ class AvailablePlugin(FileModel):
 class PluginsFile(FileModel):
     """The whole file."""
 
-    available_plugins: list[AvailablePlugin] = Field(default_factory=list)
+    available_plugins: list[AvailablePlugin] = Field(default=[])

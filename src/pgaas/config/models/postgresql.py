@@ -1,12 +1,10 @@
 """confs/admin/ENV/postgresql.yaml: sizes, versions, parameters, monitoring, certificates."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pgaas.config.models.base import FileModel
+from pgaas.config.models.base import FileModel, unset
 from pgaas.config.models.types import DnsName, Duration, Image, Line, Quantity, Size
 from pgaas.config.parameters import ParameterName, ParameterValue
 
@@ -22,7 +20,7 @@ class PostgresqlSettings(FileModel):
 
     instances: Annotated[int, Field(ge=1, le=9)]
     storage: StorageClass
-    parameters: dict[ParameterName, ParameterValue] = Field(default_factory=dict)
+    parameters: dict[ParameterName, ParameterValue] = Field(default={})
     primary_update_strategy: Literal["unsupervised", "supervised"] = "unsupervised"
     primary_update_method: Literal["switchover", "restart"] = "switchover"
     max_start_delay: Annotated[int, Field(ge=1)] = 3600
@@ -39,8 +37,8 @@ class ResourceAmounts(FileModel):
 class Resources(FileModel):
     """What a container asks for, and what it may take."""
 
-    requests: ResourceAmounts = Field(default_factory=ResourceAmounts)
-    limits: ResourceAmounts = Field(default_factory=ResourceAmounts)
+    requests: ResourceAmounts = unset(ResourceAmounts)
+    limits: ResourceAmounts = unset(ResourceAmounts)
 
 
 class VolumeSize(FileModel):
@@ -81,7 +79,7 @@ class PgadminUser(FileModel):
     """The role that pgAdmin logs in as, made in every cluster."""
 
     name: Line = "pgadmin_readonly"
-    roles: list[Line] = Field(default_factory=lambda: ["pg_read_all_data"])
+    roles: list[Line] = Field(default=["pg_read_all_data"])
 
 
 class Monitoring(FileModel):
@@ -107,7 +105,7 @@ class PostgresqlFile(FileModel):
     postgresql: PostgresqlSettings
     storage_profiles: Annotated[dict[Line, StorageProfile], Field(min_length=1)]
     image_catalog: ImageCatalog
-    pgadmin_user: PgadminUser = Field(default_factory=PgadminUser)
-    monitoring: Monitoring = Field(default_factory=Monitoring)
-    certificates: Certificates = Field(default_factory=Certificates)
-    user_parameters: list[ParameterName] = Field(default_factory=list)
+    pgadmin_user: PgadminUser = unset(PgadminUser)
+    monitoring: Monitoring = unset(Monitoring)
+    certificates: Certificates = unset(Certificates)
+    user_parameters: list[ParameterName] = Field(default=[])

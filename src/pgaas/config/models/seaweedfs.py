@@ -1,7 +1,5 @@
 """confs/admin/local/seaweedfs.yaml: the S3 server of the local environment."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from pgaas.config.models.base import FileModel
@@ -33,7 +31,7 @@ class Seaweedfs(FileModel):
     """One server, shared by both local datacenters."""
 
     s3: SeaweedfsS3
-    service: InfraService = Field(default_factory=lambda: InfraService(name="seaweedfs-s3"))
+    service: InfraService = Field(default_factory=lambda: InfraService.model_construct(name="seaweedfs-s3"))
     storage: SeaweedfsStorage
 
 

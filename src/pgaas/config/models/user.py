@@ -1,7 +1,5 @@
 """confs/users/INS/ENV/databases.yaml: what a client decides for itself."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -34,7 +32,7 @@ class UserPostgresql(FileModel):
     """The version, and the parameters that the platform team leaves to clients."""
 
     major_version: int
-    parameters: dict[ParameterName, ParameterValue] = Field(default_factory=dict)
+    parameters: dict[ParameterName, ParameterValue] = Field(default={})
 
 
 class UserPlugin(FileModel):
@@ -64,14 +62,14 @@ class UserRole(FileModel):
     bypassrls: bool = False
     inherit: bool = True
     connection_limit: Annotated[int, Field(ge=-1, le=262143)] = -1
-    in_roles: list[Line] = Field(default_factory=list)
-    databases: list[Line] = Field(default_factory=list)
+    in_roles: list[Line] = Field(default=[])
+    databases: list[Line] = Field(default=[])
 
 
 class UserFile(FileModel):
     """The whole file: only these four keys."""
 
     postgresql: UserPostgresql
-    plugins: list[UserPlugin] = Field(default_factory=list)
-    databases: list[UserDatabase] = Field(default_factory=list)
-    roles: list[UserRole] = Field(default_factory=list)
+    plugins: list[UserPlugin] = Field(default=[])
+    databases: list[UserDatabase] = Field(default=[])
+    roles: list[UserRole] = Field(default=[])
