@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class PgaasError(Exception):
@@ -23,8 +23,7 @@ class UsageError(PgaasError):
     exit_code = 2
 
 
-@dataclass(frozen=True, order=True)
-class ConfigIssue:
+class ConfigIssue(NamedTuple):
     """One bad field: file (relative to the root), line (1-based, 0 if unknown), path, what is wrong."""
 
     file: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -33,6 +32,8 @@ def harmless(text: str) -> str:
 
 def out_json(value: Any) -> None:
     """Print a result for a program: one JSON document, keys in the order given."""
+    import json
+
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 

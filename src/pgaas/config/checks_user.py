@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pgaas.config.environments import known, nearest
 from pgaas.config.identifiers import (
@@ -27,8 +26,7 @@ Finding = tuple[tuple[str | int, ...], str]
 Part = TypeVar("Part", UserPlugin, UserDatabase, UserRole)
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """What the platform team offers a client; None where its own files can't say."""
 
     majors: list[int] | None
@@ -38,8 +36,7 @@ class Offer:
     allow: Allow
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """A client's file as far as it can be read: broken entries are left out, but not their names."""
 
     major: int | None

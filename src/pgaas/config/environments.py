@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from pgaas.config.naming import CLUSTER_NAME_LIMIT, Target, cluster_name, namespace
 from pgaas.errors import UsageError
@@ -26,8 +26,7 @@ RESERVED_CODES = frozenset({"kube", "admins"})
 FOREIGN_NAMESPACES = frozenset({"local-infra", "cnpg-system", "cert-manager", "external-dns"})
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(NamedTuple):
     """An ENV, the admin folder it belongs to, and its folder below confs/users/INS."""
 
     env: str

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from yaml import YAMLError
 from yaml._yaml import CParser
@@ -35,8 +35,7 @@ DEPTH_LIMIT = 32
 ALIAS_LIMIT = 10_000
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """One file: `data` is None if it could not be read; `lines` maps dotted paths to 1-based lines."""
 
     file: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pgaas.config.resolved import Origin
 
@@ -20,8 +19,7 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """A tree, and where each of its paths was written."""
 
     tree: Mapping[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 CLUSTER_NAME_LIMIT = 50
 # X.520's upper bound for a common name (RFC 5280, appendix A: ub-common-name).
@@ -12,8 +12,7 @@ COMMON_NAME_LIMIT = 64
 DNS_1035_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Name what a command acts on: a client (INS), an environment and a datacenter."""
 
     ins: str

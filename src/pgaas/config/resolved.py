@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pgaas.config.models.clients import Client
 from pgaas.config.models.datacenters import DatacentersFile
@@ -13,8 +12,7 @@ from pgaas.config.models.merged import MergedConfig
 from pgaas.config.naming import Target
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a leaf of the configuration came from; `overrode` are the values that lost, lowest first."""
 
     file: str
@@ -23,8 +21,7 @@ class Origin:
     overrode: tuple[Origin, ...] = ()
 
 
-@dataclass(frozen=True)
-class ResolvedClient:
+class ResolvedClient(NamedTuple):
     """One target's configuration.
 
     `merged` is the user's file under the admin's; `client` and `datacenters` are the admin's alone.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
@@ -26,13 +25,12 @@ THREADS = 4
 QUEUE = 16
 
 
-@dataclass(frozen=True)
-class Generated:
+class Generated(NamedTuple):
     """What was written: each target's files, and what was wrong with the targets that have none."""
 
-    files: dict[Target, list[Path]] = field(default_factory=dict)
-    infra_files: list[Path] = field(default_factory=list)
-    issues: list[ConfigIssue] = field(default_factory=list)
+    files: dict[Target, list[Path]]
+    infra_files: list[Path]
+    issues: list[ConfigIssue]
 
     @property
     def paths(self) -> Iterator[Path]:
@@ -51,7 +49,7 @@ def generate(root: Path, ins: str, env: str, dc: str | None) -> Generated:
     target = find_target(root, ins, env, dc, cache)
     values = build_values(resolve_client(root, target, cache))
     files = {target: [write_values(root, target, values)]}
-    return Generated(files, _write_infra(root, cache) if env == LOCAL else [])
+    return Generated(files, _write_infra(root, cache) if env == LOCAL else [], [])
 
 
 def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pgaas.config.models.merged import MergedConfig
 from pgaas.config.naming import Target, client_certificate_name, common_name
@@ -13,8 +13,7 @@ REJECT_ALL = "host all all all reject"
 IDENT_MAP = "pgaas"
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """A role that logs in with a certificate of this common name to these databases ("all" is a keyword)."""
 
     role: str

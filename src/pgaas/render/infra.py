@@ -22,14 +22,14 @@ def infra_values(root: Path, cache: ConfigCache | None = None) -> dict[str, dict
     clients = admin.clients.clients
     return {
         "seaweedfs": {
-            **_plain(admin.file(SeaweedfsFile).seaweedfs),
+            **_plain(admin.file(SeaweedfsFile))["seaweedfs"],
             "buckets": sorted({client.s3_bucket for client in clients.values()}),
         },
         "openldap": {
-            **_plain(admin.file(OpenldapFile).openldap),
+            **_plain(admin.file(OpenldapFile))["openldap"],
             "users": [ldap_user(ins) for ins in clients],
         },
-        "observability": {**_plain(admin.file(ObservabilityFile).observability), "clients": list(clients)},
+        "observability": {**_plain(admin.file(ObservabilityFile))["observability"], "clients": list(clients)},
     }
 
 
