@@ -21,14 +21,17 @@ GRACE_SECONDS = 30.0
 CHECKPOINT_SECONDS = 300.0
 
 
-def start_backup(api: Api, subject: Subject, purpose: str) -> str:
-    """Ask for a backup now and return the Backup's name."""
+def start_backup(api: Api, subject: Subject, purpose: str, *, target: str = "") -> str:
+    """Ask for a backup now, of the instance that the schedule's backups take unless `target` says another.
+
+    Return the Backup's name.
+    """
     name = f"{subject.cluster}-{datetime.now(UTC):%Y%m%d%H%M%S}"
     spec = {
         "cluster": {"name": subject.cluster},
         "method": "plugin",
         "pluginConfiguration": {"name": PLUGIN},
-        "target": subject.values.scheduled_backup.target,
+        "target": target or subject.values.scheduled_backup.target,
     }
     labels = {**subject.labels, PURPOSE: purpose, "app.kubernetes.io/part-of": "pgaas"}
     metadata = {"name": name, "namespace": subject.namespace, "labels": labels}

@@ -165,7 +165,9 @@ def _final_backup(subject: Subject, api: Api, snapshot: Snapshot, timeout: float
             primary = dig(snapshot.cluster, "status", "currentPrimary", default="")
             if not checkpoint(api, subject, primary):
                 progress.note("no checkpoint could be made first: the backup may take some minutes longer")
-            name = start_backup(api, subject, FINAL)
+            # Only the primary waits until the WAL that the backup needs is archived: a standby's backup is
+            # complete before, and the cluster that would archive the rest is deleted now.
+            name = start_backup(api, subject, FINAL, target="primary")
         progress.detail(name)
         waited = follow_backup(api, subject, name, timeout=timeout, progress=progress)
     except BaseException:
