@@ -41,6 +41,8 @@ class Api:
         self._kinds: dict[tuple[str, str], Kind] = dict(KNOWN_KINDS)
         self._selected = _select(context)
         self.context = str(self._selected["name"])
+        # For other programs: they go to the same cluster, though the current context may change meanwhile.
+        self.kubeconfig_context = None if self._selected.get("in_cluster") else self.context
         self.server = str(self._selected["cluster"].get("server", ""))
         self._connected: tuple[Client, httpx2.Client] | None = None
 
@@ -228,6 +230,7 @@ def _select(context: str | None) -> dict[str, Any]:
         server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
         return {
             "name": "in-cluster",
+            "in_cluster": True,
             "cluster": {"server": server, "certificate-authority": str(SERVICE_ACCOUNT / "ca.crt")},
             "user": {"tokenFile": str(SERVICE_ACCOUNT / "token")},
             "namespace": None,

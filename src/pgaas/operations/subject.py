@@ -35,8 +35,8 @@ class Subject:
 
     @property
     def context(self) -> str | None:
-        """Return the kubeconfig context of the datacenter, or None for the current one."""
-        return self.resolved.datacenters.datacenters[self.target.dc].kube_context
+        """Return the kubeconfig context that `api` speaks to, or None in a pod without a kubeconfig."""
+        return self.api().kubeconfig_context
 
     @property
     def operator_namespace(self) -> str:
@@ -88,8 +88,8 @@ class Subject:
         return replication.enabled and replication.primary != replication.self_name
 
     def api(self) -> Api:
-        """Return the API server of the datacenter."""
-        return api_for(self.context)
+        """Return the API server of the datacenter: of its context, or the one that was current at first."""
+        return api_for(self.resolved.datacenters.datacenters[self.target.dc].kube_context)
 
     def command(self, verb: str) -> str:
         """Return the command line of another verb for the same target."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -141,6 +143,8 @@ def test_the_final_backup_comes_first(living: World) -> None:
     assert asked.body["metadata"]["name"] == done.final_backup
     assert asked.body["metadata"]["labels"][PURPOSE] == "final"
     assert asked.body["spec"]["method"] == "plugin"
+    # On a standby a backup counts as complete before the WAL that it needs is archived.
+    assert asked.body["spec"]["target"] == "primary"
     assert not living.has_cluster()
 
 
@@ -186,6 +190,18 @@ def test_ctrl_c_says_how_to_go_on(living: World, monkeypatch: pytest.MonkeyPatch
         KeyboardInterrupt, match=r"pgaas delete --ins ic1 --env local --dc local1 .*finishes it"
     ):
         deleting(living)
+
+
+def test_helm_goes_where_pgaas_looked_though_the_kubeconfigs_current_context_moves(living: World) -> None:
+    living.edit("admin/local/datacenters.yaml", "kubeContext: cluster1", "kubeContext: null")
+    shown = plan(living)
+    kubeconfig = Path(os.environ["KUBECONFIG"])
+    kubeconfig.write_text(
+        kubeconfig.read_text().replace("current-context: fake", "current-context: other")
+    )
+    delete(shown, skip_final_backup=True, timeout=3.0, progress=Silent())
+    [uninstall] = living.commands
+    assert uninstall[uninstall.index("--kube-context") + 1] == "fake"
 
 
 def test_s3_that_does_not_answer_is_said_and_the_archive_counts_as_used(living: World) -> None:
