@@ -27,9 +27,9 @@ class Expected:
 
     instances: int
     roles: tuple[str, ...]
+    absent: tuple[str, ...]
     databases: dict[str, str]
     certificates: tuple[str, ...]
-    image: str
 
 
 def expected_of(subject: Subject) -> Expected:
@@ -39,6 +39,7 @@ def expected_of(subject: Subject) -> Expected:
     return Expected(
         instances=values.cluster.instances,
         roles=tuple(role.name for role in values.cluster.roles if role.ensure == "present"),
+        absent=tuple(role.name for role in values.cluster.roles if role.ensure == "absent"),
         databases={database.resource: database.name for database in values.databases},
         certificates=(
             certificates.server.name,
@@ -46,7 +47,6 @@ def expected_of(subject: Subject) -> Expected:
             certificates.replication,
             *(client.name for client in certificates.clients),
         ),
-        image=subject.image,
     )
 
 
@@ -64,15 +64,35 @@ def judge(snapshot: Snapshot, expected: Expected) -> Seen:
     items += [_certificate(snapshot, name) for name in expected.certificates]
     if not is_following(cluster):
         items += [_role(cluster, role) for role in expected.roles]
+        items += [_absent_role(cluster, role) for role in expected.absent]
         items += [_database(snapshot, resource, name) for resource, name in expected.databases.items()]
     items += [_archive(snapshot), _first_backup(snapshot)]
-    hopeless = ""
+    hopeless = held_back(cluster)
     if snapshot.phase in HOPELESS_PHASES:
         hopeless = f"{snapshot.phase}: {dig(cluster, 'status', 'phaseReason', default='no reason given')}"
     return Seen(tuple(items), hopeless)
 
 
+def held_back(cluster: Object) -> str:
+    """Say what somebody has set that keeps a cluster from its work, or return an empty string.
+
+    Its status may stay as it was before: a healthy phase counts for nothing then.
+    """
+    annotations = dig(cluster, "metadata", "annotations", default={})
+    fenced = annotations.get("cnpg.io/fencedInstances", "")
+    if annotations.get("cnpg.io/reconciliationLoop") == "disabled":
+        return "the operator does not look after it: annotation cnpg.io/reconciliationLoop is disabled"
+    if annotations.get("cnpg.io/hibernation") == "on":
+        return "hibernated: annotation cnpg.io/hibernation is on"
+    if "".join(fenced.split()) not in ("", "[]"):
+        return f"fenced: {fenced} in annotation cnpg.io/fencedInstances"
+    return ""
+
+
 def _phase(snapshot: Snapshot) -> Item:
+    held = held_back(snapshot.cluster or {})
+    if held:
+        return Item("cluster", False, held)
     reason = dig(snapshot.cluster, "status", "phaseReason", default="")
     ready = snapshot.condition("Ready").get("status") == "True"
     text = snapshot.phase or "accepted"
@@ -98,10 +118,12 @@ def _certificate(snapshot: Snapshot, name: str) -> Item:
     name = name.removeprefix(f"{snapshot.name}-")
     if found is None:
         return Item(f"certificate {name}", False, "not there yet")
+    entry = condition(found, "Ready")
+    generation = dig(found, "metadata", "generation", default=0)
+    if entry.get("observedGeneration", generation) < generation:
+        return Item(f"certificate {name}", False, "cert-manager has not seen its last change yet")
     ready = is_true(found, "Ready")
-    return Item(
-        f"certificate {name}", ready, "ready" if ready else condition(found, "Ready").get("message", "asked")
-    )
+    return Item(f"certificate {name}", ready, "ready" if ready else entry.get("message", "asked"))
 
 
 def _role(cluster: Object, role: str) -> Item:
@@ -110,6 +132,15 @@ def _role(cluster: Object, role: str) -> Item:
         return Item(f"role {role}", True, "reconciled")
     failures = dig(status, "cannotReconcile", role, default=[])
     return Item(f"role {role}", False, "; ".join(failures) or "not reconciled yet")
+
+
+def _absent_role(cluster: Object, role: str) -> Item:
+    """Judge a role that is to go: the operator lists it for as long as PostgreSQL has it."""
+    status = dig(cluster, "status", "managedRolesStatus", default={})
+    there = any(role in names for names in dig(status, "byStatus", default={}).values())
+    failures = dig(status, "cannotReconcile", role, default=[])
+    detail = ": ".join(["still there", *(["; ".join(failures)] if failures else [])])
+    return Item(f"role {role}", not there, detail if there else "absent")
 
 
 def _database(snapshot: Snapshot, resource: str, name: str) -> Item:

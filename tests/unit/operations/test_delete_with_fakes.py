@@ -196,9 +196,7 @@ def test_helm_goes_where_pgaas_looked_though_the_kubeconfigs_current_context_mov
     living.edit("admin/local/datacenters.yaml", "kubeContext: cluster1", "kubeContext: null")
     shown = plan(living)
     kubeconfig = Path(os.environ["KUBECONFIG"])
-    kubeconfig.write_text(
-        kubeconfig.read_text().replace("current-context: fake", "current-context: other")
-    )
+    kubeconfig.write_text(kubeconfig.read_text().replace("current-context: fake", "current-context: other"))
     delete(shown, skip_final_backup=True, timeout=3.0, progress=Silent())
     [uninstall] = living.commands
     assert uninstall[uninstall.index("--kube-context") + 1] == "fake"

@@ -76,6 +76,41 @@ def bad_role(cluster: dict[str, Any]) -> None:
     cluster["status"]["managedRolesStatus"]["cannotReconcile"] = {"app_user": ["owns objects"]}
 
 
+def annotate(name: str, value: str) -> Callable[[dict[str, Any]], None]:
+    def change(cluster: dict[str, Any]) -> None:
+        cluster["metadata"]["annotations"] = {f"cnpg.io/{name}": value}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("reconciliationLoop", "disabled", "the operator does not look after it"),
+        ("hibernation", "on", "hibernated"),
+        ("fencedInstances", '["*"]', 'fenced: ["*"]'),
+        ("fencedInstances", f'["{NAME}-1"]', "fenced"),
+    ],
+)
+def test_a_cluster_that_is_held_back_is_not_healthy_whatever_its_status_still_says(
+    world: World, name: str, value: str, says: str
+) -> None:
+    world.deploy()
+    annotate(name, value)(world.cluster())
+    assert says in missing(world)["cluster"]
+    assert says in seen(world).hopeless
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("reconciliationLoop", "enabled"), ("hibernation", "off"), ("fencedInstances", "[]")]
+)
+def test_a_cluster_that_is_held_back_no_more(world: World, name: str, value: str) -> None:
+    world.deploy()
+    annotate(name, value)(world.cluster())
+    assert seen(world).done
+    assert not seen(world).hopeless
+
+
 @pytest.mark.parametrize(
     ("change", "name", "says"),
     [
@@ -118,6 +153,17 @@ def test_certificates(world: World) -> None:
     [first, *_] = objects(world, CERTIFICATE.plural)
     first["status"]["conditions"] = [{"type": "Ready", "status": "False", "message": "no issuer"}]
     assert list(missing(world).values()) == ["no issuer"]
+
+
+def test_a_certificate_is_ready_only_if_cert_manager_has_seen_it_as_it_is_now(world: World) -> None:
+    world.deploy()
+    [first, *_] = objects(world, CERTIFICATE.plural)
+    first["metadata"]["generation"] = 2
+    [ready] = first["status"]["conditions"]
+    ready["observedGeneration"] = 1
+    assert list(missing(world).values()) == ["cert-manager has not seen its last change yet"]
+    ready["observedGeneration"] = 2
+    assert missing(world) == {}
 
 
 @pytest.mark.parametrize(
@@ -172,3 +218,36 @@ def test_a_role_that_is_to_be_absent_is_not_waited_for(world: World) -> None:
     databases.write_text(databases.read_text().replace("roles:\n", f"roles:\n{old}"))
     assert "old_user" in {role.name for role in world.subject.values.cluster.roles}
     assert expected_of(world.subject).roles == expected.roles
+    assert expected_of(world.subject).absent == ("old_user",)
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        ({}, None),
+        ({"byStatus": {"reconciled": ["old_user"]}}, "still there"),
+        ({"byStatus": {"pending-reconciliation": ["old_user"]}}, "still there"),
+        ({"byStatus": {"not-managed": ["old_user"]}}, "still there"),
+        (
+            {
+                "byStatus": {"pending-reconciliation": ["old_user"]},
+                "cannotReconcile": {"old_user": ["owns objects"]},
+            },
+            "still there: owns objects",
+        ),
+        ({"byStatus": {"not-managed": ["other"]}}, None),
+    ],
+)
+def test_a_role_that_is_to_be_absent_may_not_stay(
+    world: World, status: dict[str, Any], detail: str | None
+) -> None:
+    world.edit(
+        "users/ic1/local/databases.yaml", "roles:\n", "roles:\n  - name: old_user\n    ensure: absent\n"
+    )
+    world.deploy()
+    managed = world.cluster()["status"]["managedRolesStatus"]
+    managed["byStatus"]["reconciled"].remove("old_user")
+    reconciled = managed["byStatus"]["reconciled"] + status.get("byStatus", {}).get("reconciled", [])
+    managed.update(status)
+    managed["byStatus"] = {**status.get("byStatus", {}), "reconciled": reconciled}
+    assert missing(world).get("role old_user") == detail
