@@ -16,6 +16,7 @@ from pgaas.operations.deploy import changes_of, deploy
 from pgaas.operations.preflight import Preflight, preflight, refuse
 from pgaas.operations.preflight_s3 import unused_generation
 from pgaas.operations.progress import Progress
+from pgaas.operations.rollout import all_run, instance_pods
 from pgaas.operations.rows import Row
 from pgaas.operations.subject import Subject, load_subject
 from pgaas.operations.unstick import Unstick
@@ -79,7 +80,14 @@ def create(root: Path, target: Target, choices: Choices, progress: Progress) -> 
         hooks = (Unstick(api, subject, progress), FirstBackup(api, subject, progress))
         settle = SETTLE_SECONDS if deployed.changed and checked.live else 0.0
         health = follow_until_healthy(
-            subject, api, timeout=choices.timeout, progress=progress, on_snapshot=hooks, settle=settle
+            subject,
+            api,
+            timeout=choices.timeout,
+            progress=progress,
+            on_snapshot=hooks,
+            # A live cluster may still look healthy with the image that it had before.
+            done=(lambda: all_run(instance_pods(api, subject), subject.image)) if checked.live else None,
+            settle=settle,
         )
     return replace(
         result,

@@ -12,6 +12,7 @@ from pgaas.kube.resources import dig
 from pgaas.kube.snapshot import Snapshot, is_following, major_of, recovery_window, server_name, take_snapshot
 from pgaas.operations import status_parts
 from pgaas.operations.health import expected_of, judge
+from pgaas.operations.preflight_live import unchanged_identity
 from pgaas.operations.status_parts import Certificate, Database, Instance, Role, Service
 from pgaas.operations.subject import Subject, load_subject
 
@@ -87,6 +88,10 @@ def status_of(subject: Subject, api: Api, snapshot: Snapshot, now: datetime) -> 
     if cluster and (trouble := status_parts.backup_trouble(snapshot.scheduled, now)):
         problems.append(f"base backup: {trouble}")
     instances = status_parts.instances(snapshot, reports)
+    if cluster and not any(item.name in ("cluster", "instances") for item in seen.missing):
+        problems += status_parts.instance_troubles(instances, subject.values.cluster.instances)
+    drifts = _drifts(subject, snapshot)
+    problems += [text for name, text in drifts if name == "primary"]
     return Status(
         cluster=subject.cluster,
         namespace=subject.namespace,
@@ -95,7 +100,7 @@ def status_of(subject: Subject, api: Api, snapshot: Snapshot, now: datetime) -> 
         created=cluster is not None,
         healthy=not problems,
         problems=problems,
-        notes=_notes(subject, snapshot, instances),
+        notes=[*_notes(subject, snapshot, instances), *(text for name, text in drifts if name != "primary")],
         phase=snapshot.phase,
         phase_reason=dig(cluster, "status", "phaseReason", default=""),
         role="replica" if is_following(cluster) else "primary",
@@ -130,6 +135,14 @@ def _archive(subject: Subject, snapshot: Snapshot, reports: status_parts.Reports
         last_failed_backup=window.get("lastFailedBackupTime", ""),
         next_backup=dig(snapshot.scheduled, "status", "nextScheduleTime", default=""),
     )
+
+
+def _drifts(subject: Subject, snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Return where the live cluster's identity is another than confs say: a name, and what to know."""
+    if snapshot.cluster is None or snapshot.deleting:
+        return []
+    rows = unchanged_identity(subject, snapshot.cluster)
+    return [(row.name, f"{row.name}: {row.detail}") for row in rows if row.state == "failed"]
 
 
 def _notes(subject: Subject, snapshot: Snapshot, instances: list[Instance]) -> list[str]:

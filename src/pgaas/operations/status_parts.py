@@ -122,6 +122,15 @@ def instances(snapshot: Snapshot, reports: Reports) -> list[Instance]:
     return sorted(found, key=lambda instance: (instance.role != "primary", instance.name))
 
 
+def instance_troubles(found: list[Instance], wanted: int) -> list[str]:
+    """Return which instances are down: the Cluster's own status is old when its operator is down too."""
+    down = [each for each in found if not each.ready]
+    troubles = [f"instances: {each.name} is not ready: {each.detail}".rstrip(": ") for each in down]
+    if not down and len(found) < wanted:
+        troubles.append(f"instances: {len(found)} pods of {wanted}")
+    return troubles
+
+
 def roles(snapshot: Snapshot, wanted: Iterable[str]) -> list[Role]:
     """Return each wanted role with the state that the operator gives it."""
     managed = dig(snapshot.cluster, "status", "managedRolesStatus", default={})

@@ -10,12 +10,13 @@ from pathlib import Path
 from pgaas.config.naming import Target
 from pgaas.errors import NotHealthy, RefusedAsUnsafe
 from pgaas.kube.client import Api
-from pgaas.kube.resources import POD, Object, dig, is_true, name_of
-from pgaas.kube.snapshot import CLUSTER_LABEL, Snapshot, take_snapshot
+from pgaas.kube.resources import Object, dig, is_true, name_of
+from pgaas.kube.snapshot import Snapshot, take_snapshot
 from pgaas.operations.deploy import deploy
 from pgaas.operations.health import expected_of, judge
 from pgaas.operations.preflight import Preflight, preflight, refuse
 from pgaas.operations.progress import Progress
+from pgaas.operations.rollout import all_run, instance_images, instance_pods
 from pgaas.operations.subject import Subject, load_subject
 from pgaas.operations.unstick import Unstick
 from pgaas.operations.wait import SETTLE_SECONDS, follow_until_healthy
@@ -62,10 +63,9 @@ def upgrade(
     refuse(checked, subject, api)
     _refuse_missing(checked, subject, api)
     snapshot = take_snapshot(api, subject.cluster, subject.namespace)
-    before = instance_images(api.find(POD, subject.namespace, labels={CLUSTER_LABEL: subject.cluster}))
-    wanted = subject.image
-    rolled_out = all(image == wanted for image in before.values()) and before
-    if rolled_out and dig(snapshot.cluster, "status", "image") == wanted:
+    pods = instance_pods(api, subject)
+    before, wanted = instance_images(pods), subject.image
+    if all_run(pods, wanted) and dig(snapshot.cluster, "status", "image") == wanted:
         return Upgraded(subject.cluster, wanted, before, False, (), time.monotonic() - start)
     if not force:
         _refuse_unhealthy(subject, snapshot)
@@ -110,8 +110,7 @@ class Follower:
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Look at the instances once."""
-        labels = {CLUSTER_LABEL: self._subject.cluster}
-        self._pods = self._api.find(POD, self._subject.namespace, labels=labels)
+        self._pods = instance_pods(self._api, self._subject)
         primary = dig(snapshot.cluster, "status", "currentPrimary", default="")
         if self._primary and primary and primary != self._primary:
             self._note(f"switchover: {primary} is the primary now, {self._primary} was")
@@ -133,23 +132,12 @@ class Follower:
 
     def rolled_out(self) -> bool:
         """Return whether every instance runs the new image, as of the last look."""
-        images = instance_images(self._pods)
-        return bool(images) and all(image == self._subject.image for image in images.values())
+        return all_run(self._pods, self._subject.image)
 
     def _note(self, text: str) -> None:
         happening = Happening(self._clock() - self._start, text)
         self.happenings.append(happening)
         self._progress.note(f"{happening.seconds:.0f} s: {text}")
-
-
-def instance_images(pods: list[Object]) -> dict[str, str]:
-    """Return each instance's PostgreSQL image."""
-    images = {}
-    for pod in pods:
-        for container in dig(pod, "spec", "containers", default=[]):
-            if container["name"] == "postgres" and dig(pod, "metadata", "labels", "cnpg.io/jobRole") is None:
-                images[name_of(pod)] = str(container["image"])
-    return images
 
 
 def _refuse_missing(checked: Preflight, subject: Subject, api: Api) -> None:

@@ -11,11 +11,11 @@ import httpx2
 import pytest
 import yaml
 from tests.unit.kube.fakes import failure, path_of
-from tests.unit.operations.worlds import NAME, SPACE, TARGET, World, namespace_exists
+from tests.unit.operations.worlds import NAME, SPACE, TARGET, World, namespace_exists, pod
 
-from pgaas.errors import KubernetesConflict, RefusedAsUnsafe, ToolFailed, UsageError
+from pgaas.errors import KubernetesConflict, RefusedAsUnsafe, TimedOut, ToolFailed, UsageError
 from pgaas.kube.namespace import MADE_BY
-from pgaas.kube.resources import CONFIG_MAP, NAMESPACE, SECRET
+from pgaas.kube.resources import CONFIG_MAP, NAMESPACE, POD, SECRET
 from pgaas.operations import deploy as deploy_module
 from pgaas.operations.create import Choices, Created, create
 from pgaas.operations.progress import Silent
@@ -23,8 +23,8 @@ from pgaas.operations.progress import Silent
 OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rendered"}, "data": {"key": "new"}}
 
 
-def creating(world: World, **choices: Any) -> Created:
-    return create(world.root, TARGET, Choices(timeout=5.0, **choices), Silent())
+def creating(world: World, timeout: float = 5.0, **choices: Any) -> Created:
+    return create(world.root, TARGET, Choices(timeout=timeout, **choices), Silent())
 
 
 def released(world: World, status: str = "deployed", age: str = "1") -> None:
@@ -90,6 +90,16 @@ def test_a_change_is_synced_and_told(world: World, monkeypatch: pytest.MonkeyPat
     done = creating(world)
     assert world.ran() == ["template", "sync"]
     assert [(change.name, change.action) for change in done.changes] == [("rendered", "changed")]
+
+
+def test_a_new_image_must_run_before_it_is_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgaas.operations.create.SETTLE_SECONDS", 0.0)
+    existing(world)
+    world.put(POD, f"{NAME}-1", **pod("postgresql:17-old"))
+    with pytest.raises(TimedOut, match="rollout: under way"):
+        creating(world, timeout=0.0)
+    world.put(POD, f"{NAME}-1", **pod(world.subject.image))
+    assert creating(world).health is not None
 
 
 def test_a_conflict_stops_before_helm_meets_it(world: World) -> None:

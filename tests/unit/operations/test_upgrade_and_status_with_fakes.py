@@ -141,6 +141,31 @@ def test_what_is_wrong_is_said_in_words(world: World) -> None:
     assert seen.instances[0].ready is False
 
 
+def test_an_instance_that_is_down_is_seen_though_no_operator_says_so(world: World) -> None:
+    world.deploy()
+    world.put(POD, f"{NAME}-1", **pod(world.subject.image, ready=False))
+    [problem] = looked(world).problems
+    assert problem.startswith(f"instances: {NAME}-1 is not ready")
+    world.server.objects.pop(path_of(POD, SPACE, f"{NAME}-1"))
+    assert looked(world).problems == ["instances: 0 pods of 1"]
+
+
+def test_a_primary_that_confs_do_not_know_of_is_a_problem(world: World) -> None:
+    world.deploy()
+    world.cluster()["spec"]["replica"] = {"self": NAME, "primary": "local-ic1-local2", "source": "x"}
+    [problem] = looked(world).problems
+    assert "the live primary is local-ic1-local2, but confs say local-ic1-local1" in problem
+
+
+def test_another_archive_or_major_version_in_confs_is_a_note(world: World) -> None:
+    world.deploy()
+    world.edit("users/ic1/local/databases.yaml", "majorVersion: 17", "majorVersion: 18")
+    world.cluster()["spec"]["plugins"][0]["parameters"]["serverName"] = f"{NAME}-g7"
+    seen = looked(world)
+    assert any("archives as local-ic1-local1-g7" in note for note in seen.notes)
+    assert any("databases.yaml says 18" in note for note in seen.notes)
+
+
 @pytest.mark.parametrize(
     ("scheduled", "says"),
     [
