@@ -236,15 +236,44 @@ def _check_places(ins: str, client: Client, team_env: str, places: list[str] | N
         ("primaryDatacenter", client.primary_datacenter), ("originDatacenter", client.origin_datacenter),
     ):  # fmt: skip
         if chosen is not None and chosen not in own:
-            yield (key,), f"{chosen!r} is not one of the client's datacenters ({known(own)})"
+            yield (key,), _not_own(chosen, own)
     if client.replication.enabled and len(set(own)) < 2:
         yield ("replication", "enabled"), "needs two datacenters, and the client has one"
-    for name in client.archive_generations:
-        if not _is_cluster_of(name, ins, own, team_env):
+    elif client.replication.enabled and team_env == SHARED_ENVIRONMENT:
+        yield (
+            ("replication", "enabled"),
+            f"can't be true in {team_env}: its sub-environments share this entry, and each has a primary",
+        )
+    yield from _check_lives(ins, client, team_env)
+
+
+def _check_lives(ins: str, client: Client, team_env: str) -> Iterator[Finding]:
+    """Check what promotions and rebuilds write about each cluster's life."""
+    own = client.datacenters
+    for key, names in (
+        ("archiveGenerations", client.archive_generations), ("recoveredFrom", client.recovered_from),
+    ):  # fmt: skip
+        for name in names:
+            if not _is_cluster_of(name, ins, own, team_env):
+                yield (key, name), f"is not a cluster of {ins}: they are called ENV-{ins}-DATACENTER"
+    for name, source in client.recovered_from.items():
+        if source not in own:
+            yield ("recoveredFrom", name), _not_own(source, own)
+        elif name == cluster_name(Target(ins, name.partition("-")[0], source)):
             yield (
-                ("archiveGenerations", name),
-                f"is not a cluster of {ins}: they are called ENV-{ins}-DATACENTER",
+                ("recoveredFrom", name),
+                f"{source!r} is its own datacenter: no cluster is recovered from itself",
             )
+    yield from _duplicates(("lostDatacenters",), client.lost_datacenters)
+    for index, name in enumerate(client.lost_datacenters):
+        if name not in own:
+            yield ("lostDatacenters", index), _not_own(name, own)
+        elif name == client.primary:
+            yield ("lostDatacenters", index), f"{name!r} is the primary: a lost datacenter can't be"
+
+
+def _not_own(name: str, own: list[str]) -> str:
+    return f"{name!r} is not one of the client's datacenters ({known(own)}){nearest(name, own)}"
 
 
 def _is_cluster_of(name: str, ins: str, own: list[str], team_env: str) -> bool:

@@ -38,19 +38,32 @@ def datacenter_targets(resolved: ResolvedClient) -> list[Target]:
 
 
 def bootstrap(resolved: ResolvedClient) -> Bootstrap:
-    """Return how this cluster was born: `initdb` in the client's origin, `recovery` from there elsewhere.
+    """Return how this cluster was born: `initdb` in the client's origin, `recovery` everywhere else.
 
-    It says nothing about which datacenter is primary today.
+    A cluster that was rebuilt was recovered from the datacenter that clients.yaml names for it, another from
+    the origin. Where the primary is today changes nothing about it: a cluster is born once.
     """
-    client, target = resolved.client, resolved.target
-    if not client.replication.enabled or target.dc == client.origin:
+    target = resolved.target
+    source = birthplace(resolved)
+    if source is None:
         return Bootstrap(
             method="initdb", database=BOOTSTRAP_DATABASE, owner=BOOTSTRAP_OWNER, data_checksums=True
         )
-    origin = Target(target.ins, target.env, client.origin)
     return Bootstrap(
-        method="recovery", database=BOOTSTRAP_DATABASE, owner=BOOTSTRAP_OWNER, source=cluster_name(origin)
+        method="recovery",
+        database=BOOTSTRAP_DATABASE,
+        owner=BOOTSTRAP_OWNER,
+        source=cluster_name(Target(target.ins, target.env, source)),
     )
+
+
+def birthplace(resolved: ResolvedClient) -> str | None:
+    """Return the datacenter from whose archive this cluster was recovered, or None if it began empty."""
+    client, target = resolved.client, resolved.target
+    if not client.replication.enabled:
+        return None
+    default = None if target.dc == client.origin else client.origin
+    return client.recovered_from.get(cluster_name(target), default)
 
 
 def server_name(resolved: ResolvedClient, target: Target) -> str:

@@ -140,6 +140,76 @@ def test_an_issue_of_prod(confs: Confs, name: str, old: str, new: str, path: str
     assert "hunter2" not in found[0]
 
 
+@pytest.mark.parametrize(
+    ("written", "path", "message"),
+    [
+        ("recoveredFrom: {prod-ic1-dc1: dc3}", "recoveredFrom.prod-ic1-dc1", "'dc3' is not one of the client's datacenters"),
+        ("recoveredFrom: {prod-ic1-dc1: dc1}", "recoveredFrom.prod-ic1-dc1", "no cluster is recovered from itself"),
+        ("recoveredFrom: {prod-ic1-dc3: dc1}", "recoveredFrom.prod-ic1-dc3", "is not a cluster of ic1"),
+        ("recoveredFrom: {pprod-ic1-dc1: dc2}", "recoveredFrom.pprod-ic1-dc1", "is not a cluster of ic1"),
+        ("recoveredFrom: {prod-ic1-dc1: [dc2]}", "recoveredFrom.prod-ic1-dc1", "must be text"),
+        ("recoveredFrom: dc2", "recoveredFrom", "must be a map"),
+        ("lostDatacenters: [dc3]", "lostDatacenters.0", "did you mean dc2?"),
+        ("lostDatacenters: [dc1]", "lostDatacenters.0", "'dc1' is the primary"),
+        ("lostDatacenters: [dc2, dc2]", "lostDatacenters.1", "'dc2' is there twice"),
+        ("lostDatacenters: dc2", "lostDatacenters", "must be a list"),
+    ],
+)  # fmt: skip
+def test_an_issue_of_a_pairs_lives(confs: Confs, written: str, path: str, message: str) -> None:
+    file = CLIENTS.format("prod")
+    confs.replace(file, "    replication:\n", f"    {written}\n    replication:\n")
+    (issue,) = confs.issues(PROD)
+    line = confs.read(file).splitlines().index(f"    {written}") + 1
+    assert issue.startswith(f"{file}:{line}: clients.ic1.{path}: ")
+    assert message in issue
+
+
+def test_the_default_primary_can_not_be_lost_either(confs: Confs) -> None:
+    confs.replace(CLIENTS.format("prod"), "primaryDatacenter: dc1", "lostDatacenters: [dc2, dc1]")
+    (issue,) = confs.issues(PROD)
+    assert "clients.ic1.lostDatacenters.1: 'dc1' is the primary" in issue
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "recoveredFrom: {prod-ic1-dc1: dc2}",
+        # Each in a life of its own: the origin from the second, and the second anew from the origin.
+        "recoveredFrom: {prod-ic1-dc1: dc2, prod-ic1-dc2: dc1}",
+        "lostDatacenters: [dc2]",
+        "lostDatacenters: []",
+    ],
+)
+def test_what_promotions_and_rebuilds_write_is_taken(confs: Confs, written: str) -> None:
+    confs.replace(CLIENTS.format("prod"), "    replication:\n", f"    {written}\n    replication:\n")
+    assert confs.issues(PROD) == []
+
+
+def test_a_datacenters_name_may_end_as_anothers_does(confs: Confs) -> None:
+    for file in ("clients", "datacenters"):
+        path = f"confs/admin/prod/{file}.yaml"
+        text = confs.read(path).replace("[dc1, dc2]", "[ic1-dc2, dc2]").replace("  dc1:", "  ic1-dc2:")
+        confs.write(path, text.replace("primaryDatacenter: dc1", "recoveredFrom: {prod-ic1-ic1-dc2: dc2}"))
+    assert confs.issues(Target("ic1", "prod", "dc2")) == []
+
+
+def test_shared_environments_have_no_pairs(confs: Confs) -> None:
+    confs.replace(
+        "confs/admin/hp/datacenters.yaml",
+        "datacenters:\n",
+        "datacenters:\n  dc2: {dnsSuffix: x.y, dns: {roPrefix: ro2}, s3: {endpoint: 'https://s', region: r}}\n",
+    )
+    confs.replace(
+        CLIENTS.format("hp"),
+        "datacenters: [dc1]\n",
+        "datacenters: [dc1, dc2]\n    replication: {enabled: true}\n",
+    )
+    (issue,) = confs.issues(Target("ic1", "dev1", "dc1"))
+    assert (
+        "clients.ic1.replication.enabled: can't be true in hp: its sub-environments share this entry" in issue
+    )
+
+
 def test_a_line_is_named_exactly(confs: Confs) -> None:
     confs.replace(CLIENTS.format("prod"), "allowedNamespaces: [monitoring]", "allowedNamespaces: monitoring")
     line = confs.read(CLIENTS.format("prod")).splitlines().index("      allowedNamespaces: monitoring") + 1

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.unit.render.support import Tree, built
 
 REPLICATED: Tree = {"replication": {"enabled": True}}
@@ -59,6 +63,73 @@ def test_birth_goes_by_the_origin_whoever_is_primary_now() -> None:
         "source": "prod-ic1-dc1",
         "dataChecksums": False,
     }
+
+
+def test_the_origin_is_the_first_of_the_datacenters_not_the_primary() -> None:
+    client = {**REPLICATED, "primaryDatacenter": "dc2"}
+    methods = [built(dc=dc, client=client).cluster.bootstrap.method for dc in ("dc1", "dc2")]
+    assert methods == ["initdb", "recovery"]
+
+
+def test_a_cluster_that_was_rebuilt_was_born_where_it_was_recovered_from() -> None:
+    lives = {"recoveredFrom": {"prod-ic1-dc1": "dc2"}, "archiveGenerations": {"prod-ic1-dc1": 2}}
+    first, second = (built(dc=dc, client={**REPLICATED, **lives}).cluster.bootstrap for dc in ("dc1", "dc2"))
+    assert (first.method, first.source) == ("recovery", "prod-ic1-dc2")
+    assert (second.method, second.source) == ("recovery", "prod-ic1-dc1")
+    third = {**REPLICATED, "datacenters": ["dc1", "dc2", "dc3"], "recoveredFrom": {"prod-ic1-dc3": "dc2"}}
+    births = [built(dc=dc, client=third).cluster.bootstrap for dc in ("dc1", "dc2", "dc3")]
+    assert [each.source for each in births] == ["", "prod-ic1-dc1", "prod-ic1-dc2"]
+
+
+def test_without_replication_nobody_is_recovered_from_anybody() -> None:
+    assert built(client={"recoveredFrom": {"prod-ic1-dc1": "dc2"}}).cluster.bootstrap.method == "initdb"
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> Tree:
+    """Return a client in two or three datacenters, somewhere in its history."""
+    names = draw(st.sampled_from([["dc1", "dc2"], ["dc2", "dc1"], ["dc1", "dc2", "dc3"], ["dc3", "dc1"]]))
+    clusters = {f"prod-ic1-{name}": [other for other in names if other != name] for name in names}
+    reborn = draw(st.lists(st.sampled_from(sorted(clusters)), unique=True))
+    client: Tree = {
+        **REPLICATED,
+        "datacenters": names,
+        "recoveredFrom": {name: draw(st.sampled_from(clusters[name])) for name in reborn},
+        "archiveGenerations": {name: draw(st.integers(1, 9)) for name in reborn},
+    }
+    if draw(st.booleans()):
+        client["originDatacenter"] = draw(st.sampled_from(names))
+    return client
+
+
+def differing(first: Any, second: Any, path: str = "") -> list[str]:
+    """Return the paths at which two trees differ."""
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        found = [differing(first[key], second[key], f"{path}.{key}".lstrip(".")) for key in first]
+        return [each for some in found for each in some]
+    return [] if first == second else [path]
+
+
+@settings(deadline=None)
+@given(pairs(), st.data())
+def test_a_promotion_changes_nothing_but_who_is_primary_and_whom_the_others_follow(
+    client: Tree, data: st.DataObject
+) -> None:
+    names = client["datacenters"]
+    dc = data.draw(st.sampled_from(names))
+    before, after = (
+        built(dc=dc, client={**client, "primaryDatacenter": primary})
+        for primary in data.draw(st.permutations(names).map(lambda each: each[:2]))
+    )
+    changed = differing(before.plain(), after.plain())
+    assert "replication.primary" in changed
+    assert set(changed) <= {"replication.primary", "replication.source"}
+    assert after.replication.source != after.replication.self_name
+    born = after.cluster.bootstrap
+    assert (born.method == "recovery") == bool(born.source)
+    assert born.source != after.cluster.name
+    following = {each.name for each in after.replication.external_clusters}
+    assert {after.replication.source, born.source or after.cluster.name} <= following
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,12 @@ class Allow(FileModel):
 
 
 class Client(FileModel):
-    """One client in one environment; `archive_generations` maps a cluster's name to which life it is in."""
+    """One client in one environment.
+
+    `archive_generations` maps a cluster's name to which life it is in, `recovered_from` a cluster that was
+    rebuilt to the datacenter it was recovered from. `lost_datacenters` were given up in a promotion without
+    a token: what is still there must take no writes, until it is rebuilt.
+    """
 
     datacenters: Annotated[list[Line], Field(min_length=1)]
     primary_datacenter: Line | None = None
@@ -63,6 +68,8 @@ class Client(FileModel):
     replication: Replication = unset(Replication)
     network_policy: NetworkPolicy = unset(NetworkPolicy)
     archive_generations: dict[str, Generation] = Field(default={})
+    recovered_from: dict[str, Line] = Field(default={})
+    lost_datacenters: list[Line] = Field(default=[])
     allow: Allow = unset(Allow)
 
     @property
@@ -72,8 +79,11 @@ class Client(FileModel):
 
     @property
     def origin(self) -> str:
-        """Return the datacenter whose cluster was the first: all others were recovered from it."""
-        return self.origin_datacenter or self.primary
+        """Return the datacenter whose cluster was the first: all others were recovered from it.
+
+        It has nothing to do with where the primary is now, which moves.
+        """
+        return self.origin_datacenter or self.datacenters[0]
 
     def generation(self, cluster: str) -> int:
         """Return which life of a cluster archives now; the first is 1."""
