@@ -94,6 +94,16 @@ def client_ca_name(target: Target) -> str:
     return f"{cluster_name(target)}-client-ca"
 
 
+def client_ca_bundle_name(target: Target) -> str:
+    """Return the name of the Secret with the client CAs of all datacenters that replicate."""
+    return f"{cluster_name(target)}-client-ca-bundle"
+
+
+def server_ca_bundle_name(target: Target) -> str:
+    """Return the name of the ConfigMap with the roots of the servers of all datacenters that replicate."""
+    return f"{cluster_name(target)}-server-ca-bundle"
+
+
 def self_signed_issuer_name(target: Target) -> str:
     """Return the name of the Issuer that the client CA itself comes from."""
     return f"{cluster_name(target)}-selfsigned"

@@ -9,6 +9,7 @@ from pgaas.config.models.postgresql import ResourceAmounts
 from pgaas.config.models.postgresql import Resources as ConfiguredResources
 from pgaas.config.naming import (
     alias_fqdn,
+    client_ca_bundle_name,
     client_ca_name,
     client_group,
     cluster_name,
@@ -166,12 +167,21 @@ def _certificates(resolved: ResolvedClient, logins: list[access.Login]) -> Certi
         ca_duration=settings.ca_duration,
         self_signed=self_signed_issuer_name(target),
         client_ca=client_ca_name(target),
-        # Its ca.crt is the client CA's certificate; the CA's own Secret would bring the key along.
-        client_ca_secret=replication_certificate_name(target),
+        client_ca_secret=_client_ca_secret(resolved),
         replication=replication_certificate_name(target),
         server=ServerCertificate(name=server_certificate_name(target), dns_names=_server_names(resolved)),
         clients=access.client_certificates(logins, target),
     )
+
+
+def _client_ca_secret(resolved: ResolvedClient) -> str:
+    """Return the Secret whose ca.crt PostgreSQL trusts; the CA's own would bring its key along.
+
+    The chart does not make the bundle: it holds what cert-manager makes in every datacenter.
+    """
+    if resolved.client.replication.enabled:
+        return client_ca_bundle_name(resolved.target)
+    return replication_certificate_name(resolved.target)
 
 
 def _server_names(resolved: ResolvedClient) -> list[str]:

@@ -31,6 +31,9 @@ def test_the_primarys_alias_is_in_every_datacenters_certificate_and_an_other_ali
 def test_postgresql_is_given_no_secret_that_holds_the_cas_key() -> None:
     certificates = built().certificates
     assert certificates.client_ca_secret == certificates.replication != certificates.client_ca
+    bundled = built(client={"replication": {"enabled": True}}).certificates
+    assert bundled.client_ca_secret == "prod-ic1-dc1-client-ca-bundle"
+    assert bundled.replication == certificates.replication
 
 
 @pytest.mark.parametrize(
