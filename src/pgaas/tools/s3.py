@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 4.0
 READ_SECONDS = 15.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PROBE_KEY = ".pgaas-probe"
 PROBE_BODY = b"written by pgaas to see whether this bucket can be written; may be deleted\n"
 MISSING_BUCKET = ("NoSuchBucket", "404", "NotFound")
+MISSING_OBJECT = ("NoSuchKey", "404", "NotFound")
+# Refusals of one object: no right to it, encrypted with a key of the client's, moved to cold storage.
+WITHHELD = ("AccessDenied", "403", "Forbidden", "InvalidRequest", "InvalidObjectState")
 
 ADVICE = {
     "AccessDenied": ("these credentials may not do this", "give them read, write and delete on the bucket"),
@@ -81,6 +85,31 @@ class Usage:
     newest: datetime | None
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One object of a listing."""
+
+    key: str
+    bytes: int
+    written: datetime
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What stands directly below a prefix, each part in the order of its keys.
+
+    `at` is the time of S3's own clock, by which it says when an object was written.
+    """
+
+    folders: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    at: datetime
+
+
+class Unreadable(ToolFailed):
+    """S3 has the object, and does not give it out: not to these credentials, or not without its key."""
+
+
 class Bucket:
     """One bucket with one pair of keys; every method raises ToolFailed with what, where and what next."""
 
@@ -139,6 +168,48 @@ class Bucket:
                     return True
                 raise
         return not found.get("Contents")
+
+    def listing(self, prefix: str) -> Listing:
+        """Return the folders and objects directly below a prefix, which ends in a slash or begins a name.
+
+        Folders are whole prefixes with their slash. Some servers name folders whose objects are all gone.
+        """
+        folders: list[str] = []
+        entries: list[Entry] = []
+        at: datetime | None = None
+        with _translated(self.place, "list"):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.place.bucket, Prefix=prefix, Delimiter="/"):
+                at = at or _date(page)
+                folders += [each["Prefix"] for each in page.get("CommonPrefixes", [])]
+                entries += [
+                    Entry(each["Key"], each["Size"], _utc(each["LastModified"]))
+                    for each in page.get("Contents", [])
+                ]
+        return Listing(tuple(folders), tuple(entries), at or datetime.now(UTC))
+
+    def read(self, key: str, limit: int) -> bytes | None:
+        """Return a small object's content, or None if there is none.
+
+        Raise Unreadable if S3 refuses this one object, or if it is larger than `limit` bytes.
+        """
+        import botocore.exceptions
+
+        with _translated(self.place, "read an object of"):
+            try:
+                body = self._client.get_object(Bucket=self.place.bucket, Key=key)["Body"]
+                with body:
+                    content = body.read(limit + 1)
+            except botocore.exceptions.ClientError as error:
+                if _code(error) in MISSING_OBJECT:
+                    return None
+                if _code(error) in WITHHELD or _code(error).startswith("KMS"):
+                    refused = _refused(self.place, "read an object of", error)
+                    raise Unreadable(refused.what, where=key, next_step=refused.next_step) from error
+                raise
+        if len(content) > limit:
+            raise Unreadable(f"the object is larger than {limit} bytes", where=key)
+        return content
 
     def usage(self, prefix: str) -> Usage:
         """Count what lies below a prefix."""
@@ -230,6 +301,22 @@ def _refused(place: Place, action: str, error: Any) -> ToolFailed:
         )
     why, next_step = ADVICE.get(SAME.get(code, code), (_message(error) or "S3 refused", "ask the S3 team"))
     return ToolFailed(f"cannot {action} the bucket: {why} ({code})", where=str(place), next_step=next_step)
+
+
+def _date(answer: Any) -> datetime | None:
+    """Return when S3 answered, or None if it does not say."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        said = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
+
+
+def _utc(time: datetime) -> datetime:
+    """Return a time in UTC; the year 1, which some servers give where they know none, is 1970."""
+    return time.astimezone(UTC) if time.year > EPOCH.year else EPOCH
 
 
 def _code(error: Any) -> str:

@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 PAGE = 2
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class FakeS3(ThreadingHTTPServer):
-    """Objects in memory; `refuse` answers a method with a code."""
+    """Objects in memory; `refuse` answers a method, or one object's key, with a code.
+
+    `written` says when an object was, and `now` what the clock shows; `page` is how many a listing gives.
+    """
 
     daemon_threads = True
 
@@ -25,6 +31,9 @@ class FakeS3(ThreadingHTTPServer):
         self.forgets = False
         self.refuse: dict[str, tuple[int, str]] = {}
         self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.written: dict[str, datetime] = {}
+        self.now: datetime | None = None
+        self.page = PAGE
 
     @property
     def url(self) -> str:
@@ -45,10 +54,10 @@ class Handler(BaseHTTPRequestHandler):
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append((self.command, path, dict(self.headers)))
-        bucket, _, key = path.lstrip("/").partition("/")
-        if self.command in self.server.refuse:
-            code, name = self.server.refuse[self.command]
-            self.error(code, name)
+        bucket, _, key = unquote(path).lstrip("/").partition("/")
+        refused = self.server.refuse.get(self.command) or self.server.refuse.get(key)
+        if refused:
+            self.error(*refused)
         elif self.command == "PUT" and not key:
             self.server.buckets.add(bucket)
             self.answer(200, b"")
@@ -61,6 +70,8 @@ class Handler(BaseHTTPRequestHandler):
         elif self.command == "DELETE":
             self.server.objects.pop(key, None)
             self.answer(204, b"")
+        elif key and key not in self.server.objects:
+            self.error(404, "NoSuchKey")
         elif key:
             self.answer(200, self.server.objects[key])
         else:
@@ -70,19 +81,37 @@ class Handler(BaseHTTPRequestHandler):
 
     def listing(self, query: dict[str, list[str]]) -> None:
         prefix = query.get("prefix", [""])[0]
+        delimiter = query.get("delimiter", [""])[0]
         after = query.get("continuation-token", [""])[0]
-        keys = sorted(key for key in self.server.objects if key.startswith(prefix) and key > after)
-        page, rest = keys[:PAGE], keys[PAGE:]
-        start = datetime(2026, 1, 1, tzinfo=UTC)
+        found: dict[str, bool] = {}
+        for key in self.server.objects:
+            if key.startswith(prefix):
+                head, cut, _ = key[len(prefix) :].partition(delimiter) if delimiter else (key, "", "")
+                found[f"{prefix}{head}{cut}" if cut else key] = bool(cut)
+        rest = iter(sorted(name for name in found if name > after))
+        page = list(islice(rest, self.server.page))
         entries = "".join(
-            f"<Contents><Key>{key}</Key><Size>{len(self.server.objects[key])}</Size><LastModified>"
-            f"{(start + timedelta(days=len(key))).isoformat()}</LastModified></Contents>"
-            for key in page
+            f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"
+            if found[name]
+            else self.entry(name)
+            for name in page
         )
-        token = f"<NextContinuationToken>{page[-1]}</NextContinuationToken>" if rest else ""
-        truncated = "true" if rest else "false"
+        more = next(rest, None) is not None
+        token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
+        truncated = "true" if more else "false"
         xml = f"<ListBucketResult><IsTruncated>{truncated}</IsTruncated>{token}{entries}</ListBucketResult>"
         self.answer(200, xml.encode())
+
+    def entry(self, key: str) -> str:
+        written = self.server.written.get(key, START + timedelta(days=len(key)))
+        return (
+            f"<Contents><Key>{escape(key)}</Key><Size>{len(self.server.objects[key])}</Size>"
+            f"<LastModified>{written.isoformat()}</LastModified></Contents>"
+        )
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        now = self.server.now
+        return super().date_time_string(now.timestamp() if now else timestamp)
 
     def error(self, code: int, name: str) -> None:
         self.answer(code, f"<Error><Code>{name}</Code><Message>{name} it says</Message></Error>".encode())
