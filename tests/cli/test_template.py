@@ -67,6 +67,24 @@ def test_template_infra_needs_nothing_of_a_cluster(root, pgaas, monkeypatch, too
     assert not [each for each in objects(ran.out) if each["kind"] == "Cluster"]
 
 
+def test_template_infra_takes_a_client_and_renders_the_same(root, pgaas, monkeypatch, tools):
+    monkeypatch.setenv("PATH", tools)
+    assert pgaas("template-infra", "--ins", "ic1", "--env", "local").out == pgaas("template-infra").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--ins", "nobody"], "nobody"),
+        (["--env", "prod"], "the environment prod has no local infrastructure"),
+    ],
+)
+def test_template_infra_overlooks_no_slip_of_the_pen(root, pgaas, arguments, says):
+    ran = pgaas("template-infra", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+
+
 def test_what_the_user_has_set_for_helmfile_does_not_change_the_outcome(root, pgaas, monkeypatch, tools):
     monkeypatch.setenv("PATH", tools)
     monkeypatch.setenv("HELMFILE_ENVIRONMENT", "nowhere")

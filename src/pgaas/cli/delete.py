@@ -13,11 +13,13 @@ from pgaas.cli.options import (
     DcOption,
     EnvOption,
     InsOption,
+    Output,
+    OutputOption,
     RootOption,
     VerboseOption,
     root_folder,
 )
-from pgaas.cli.output import out, say
+from pgaas.cli.output import out, out_json, say
 from pgaas.cli.progress import progress_for
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def delete(
     confirm: ConfirmOption = None,
     skip_final_backup: SkipFinalBackupOption = False,
     timeout: TimeoutOption = "15m",  # type: ignore[assignment]
+    output: OutputOption = Output.text,
     root: RootOption = None,
     verbose: VerboseOption = False,
 ) -> None:
@@ -57,7 +60,8 @@ def delete(
     show_plan(plan, skip_final_backup=skip_final_backup)
     operation.check_confirmation(plan, confirm if confirm is not None else ask(plan))
     progress = progress_for(verbose=verbose)
-    show(operation.delete(plan, skip_final_backup=skip_final_backup, timeout=timeout, progress=progress))
+    done = operation.delete(plan, skip_final_backup=skip_final_backup, timeout=timeout, progress=progress)
+    out_json(as_json(done)) if output is Output.json else show(done)
 
 
 def show_plan(plan: Plan, *, skip_final_backup: bool) -> None:
@@ -87,13 +91,31 @@ def ask(plan: Plan) -> str | None:
 
 def show(done: Deleted) -> None:
     """Print what was done."""
-    out(f"{done.cluster}: deleted ({done.seconds:.0f} s)")
+    if done.was_there:
+        out(f"{done.cluster}: deleted ({done.seconds:.0f} s)")
+    else:
+        out(f"{done.cluster}: was not there")
     if done.final_backup:
         out(f"final backup: {done.final_backup}")
     if not done.namespace_removed:
         out(f"the namespace stays: {', '.join(done.namespace_kept)}")
     if done.generation:
         out(f"the next cluster archives as generation {done.generation}: commit {done.generation_file}")
+
+
+def as_json(done: Deleted) -> dict[str, object]:
+    """Return what was done for a program."""
+    return {
+        "cluster": done.cluster,
+        "was_there": done.was_there,
+        "final_backup": done.final_backup,
+        "removed": list(done.removed.objects),
+        "namespace_removed": done.namespace_removed,
+        "namespace_kept": list(done.namespace_kept),
+        "generation": done.generation,
+        "generation_file": done.generation_file,
+        "seconds": round(done.seconds, 1),
+    }
 
 
 def spelled(size: float) -> str:

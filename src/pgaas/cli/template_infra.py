@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from pgaas.cli.options import RootOption, VerboseOption, root_folder
+from pgaas.cli.options import OptionalEnvOption, OptionalInsOption, RootOption, VerboseOption, root_folder
 from pgaas.cli.output import out_lines
 
 
-def template_infra(root: RootOption = None, verbose: VerboseOption = False) -> None:
+def template_infra(
+    ins: OptionalInsOption = None,
+    env: OptionalEnvOption = None,
+    root: RootOption = None,
+    verbose: VerboseOption = False,
+) -> None:
     """Print the Kubernetes objects of the local infrastructure (S3, LDAP, observability). Asks no cluster.
+
+    There is one for all clients of the environment local: --ins and --env may be given, and change nothing.
 
     Writes the three values files below confs/_generated/local-infra, as `generate` does for the environment
     local.
@@ -19,4 +26,6 @@ def template_infra(root: RootOption = None, verbose: VerboseOption = False) -> N
     from pgaas.cli.progress import progress_for
     from pgaas.operations import template_infra as operation
 
-    out_lines(operation.template_infra(root_folder(root), progress_for(verbose=verbose)))
+    folder = root_folder(root)
+    operation.check_target(folder, ins, env)
+    out_lines(operation.template_infra(folder, progress_for(verbose=verbose)))

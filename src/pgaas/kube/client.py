@@ -99,6 +99,23 @@ class Api:
 
         return self._call(asked, ask)
 
+    def replace(self, kind: Kind, obj: Object) -> Object:
+        """Put an object in place of the one that was read, as field manager pgaas, and return the result.
+
+        Raise KubernetesConflict if it has changed since: its metadata.resourceVersion is another by now.
+        """
+        namespace = dig(obj, "metadata", "namespace")
+        asked = self._asked("replace", kind, name_of(obj), namespace)
+        named = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+
+        def ask(client: Any) -> Object:
+            where = _in(kind, namespace)
+            return dict(
+                client.replace(_model(kind)(named), name_of(obj), **where, field_manager=FIELD_MANAGER)
+            )
+
+        return self._call(asked, ask)
+
     def delete(self, kind: Kind, name: str, namespace: str | None = None) -> bool:
         """Ask for an object's deletion; return whether there was one. It may still be there for a while."""
         asked = self._asked("delete", kind, name, namespace)

@@ -123,6 +123,4 @@ class FirstBackup:
             self._asked = True
             name = start_backup(self._api, self._subject, "first")
             why = "failed" if phases else "did not start"
-            why = "failed" if phases else "did not start"
-            why = "failed" if phases else "did not start"
             self._progress.note(f"the scheduled first backup {why}: asked for {name}")

@@ -13,6 +13,7 @@ from pgaas.kube.client import Api
 from pgaas.kube.difference import Change
 from pgaas.operations.backup import FirstBackup
 from pgaas.operations.deploy import changes_of, deploy
+from pgaas.operations.exclusive import Exclusive, exclusive
 from pgaas.operations.preflight import Preflight, preflight, refuse
 from pgaas.operations.preflight_s3 import unused_generation
 from pgaas.operations.progress import Progress
@@ -59,21 +60,29 @@ def create(root: Path, target: Target, choices: Choices, progress: Progress) -> 
     Raise ConfigError, RefusedAsUnsafe, KubernetesError, ToolMissing or ToolFailed for what a check finds,
     NotHealthy or TimedOut when the cluster does not become healthy.
     """
-    start = time.monotonic()
     _check_choices(choices)
     subject = load_subject(root, target)
+    if choices.dry_run:
+        return _create(subject, choices, progress, Exclusive())
+    with exclusive([subject], "create", progress) as held:
+        return _create(subject, choices, progress, held)
+
+
+def _create(subject: Subject, choices: Choices, progress: Progress, held: Exclusive) -> Created:
+    start = time.monotonic()
     api = subject.api()
-    values_file = write_values(root, target, subject.values)
+    values_file = write_values(subject.root, subject.target, subject.values)
     checked = preflight(subject, api, progress, skipped=choices.skip_checks, dry=choices.dry_run)
     if choices.next_generation:
         subject, checked = _raise_generation(subject, api, checked, choices, progress)
     refuse(checked, subject, api)
     result = Created(
-        target, subject.cluster, subject.namespace, values_file, checked.rows, False, (), None, 0.0
+        subject.target, subject.cluster, subject.namespace, values_file, checked.rows, False, (), None, 0.0
     )
     if choices.dry_run:
         changes = changes_of(subject, api, fresh=not checked.namespace)
         return replace(result, changes=tuple(changes), seconds=time.monotonic() - start)
+    held.check()
     deployed = deploy(subject, api, progress, namespace=checked.namespace)
     health = None
     if choices.wait:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgaas.config.naming import Target
 from pgaas.errors import PgaasError, RefusedAsUnsafe, TimedOut, UsageError
 from pgaas.kube.client import Api
+from pgaas.kube.namespace import namespace_state
 from pgaas.kube.release import latest_release
 from pgaas.kube.resources import dig, name_of
 from pgaas.kube.snapshot import HEALTHY, Snapshot, backups_of, is_following, take_snapshot
 from pgaas.kube.wait import Ending
 from pgaas.operations.backup import checkpoint, follow_backup, running_backup, start_backup
+from pgaas.operations.exclusive import Exclusive, exclusive
 from pgaas.operations.preflight_s3 import s3_keys
 from pgaas.operations.progress import Progress
 from pgaas.operations.removal import (
@@ -53,16 +55,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Deleted:
-    """What was done; `generation` is the archive's generation from now on, 0 if it was not raised."""
+    """What was done; `generation` is the archive's generation from now on, 0 if it was not raised.
+
+    `was_there` is false if neither the cluster nor anything of it was left to delete.
+    """
 
     cluster: str
+    was_there: bool
     final_backup: str
     removed: Removed
     namespace_removed: bool
     namespace_kept: tuple[str, ...]
     generation: int
     generation_file: str
-    seconds: float
+    seconds: float = 0.0
 
 
 def plan_deletion(root: Path, target: Target) -> Plan:
@@ -129,24 +135,39 @@ def delete(
     """
     start = clock()
     subject = plan.subject
-    api = subject.api()
     try:
-        snapshot = take_snapshot(api, subject.cluster, subject.namespace)
-        backup = ""
-        if not skip_final_backup and snapshot.cluster and not snapshot.deleting:
-            backup = _final_backup(subject, api, snapshot, timeout, progress)
-        remove_release(subject, api, progress)
-        wait_gone(subject, api, progress, timeout=timeout)
-        # Before the namespace and with it the S3 Secret goes, or a killed run could not find out any more.
-        generation, file = raise_generation(subject, api, progress, existed=plan.exists)
-        removed = remove_leftovers(subject, api, progress)
-        gone, kept = remove_namespace(subject, api, progress, timeout=timeout)
+        with exclusive([subject], "delete", progress) as held:
+            done = _delete(plan, held, skip_final_backup, timeout, progress)
     except KeyboardInterrupt as interrupt:
         again = f"{subject.command('delete')} --confirm {subject.cluster}"
         raise KeyboardInterrupt(
             f"{subject.cluster} may be deleted in part; {again} finishes it"
         ) from interrupt
-    return Deleted(subject.cluster, backup, removed, gone, kept, generation, file, clock() - start)
+    return replace(done, seconds=clock() - start)
+
+
+def _delete(
+    plan: Plan, held: Exclusive, skip_final_backup: bool, timeout: float, progress: Progress
+) -> Deleted:
+    subject = plan.subject
+    api = subject.api()
+    state = namespace_state(api, subject.namespace)
+    snapshot = take_snapshot(api, subject.cluster, subject.namespace)
+    backup = ""
+    if not skip_final_backup and snapshot.cluster and not snapshot.deleting:
+        backup = _final_backup(subject, api, snapshot, timeout, progress)
+    held.check()
+    remove_release(subject, api, progress)
+    held.check()
+    wait_gone(subject, api, progress, timeout=timeout)
+    # Before the namespace and with it the S3 Secret goes, or a killed run could not find out any more.
+    generation, file = raise_generation(subject, api, progress, existed=plan.exists)
+    held.check()
+    removed = remove_leftovers(subject, api, progress)
+    gone, kept = remove_namespace(subject, api, progress, timeout=timeout)
+    held.leave_nothing()
+    was_there = bool(plan.goes or removed.objects or (state and gone))
+    return Deleted(subject.cluster, was_there, backup, removed, gone, kept, generation, file)
 
 
 def _final_backup(subject: Subject, api: Api, snapshot: Snapshot, timeout: float, progress: Progress) -> str:

@@ -13,6 +13,7 @@ from pgaas.kube.client import Api
 from pgaas.kube.resources import Object, dig, is_true, name_of
 from pgaas.kube.snapshot import Snapshot, take_snapshot
 from pgaas.operations.deploy import deploy
+from pgaas.operations.exclusive import Exclusive, exclusive
 from pgaas.operations.health import expected_of, judge
 from pgaas.operations.preflight import Preflight, preflight, refuse
 from pgaas.operations.progress import Progress
@@ -55,10 +56,17 @@ def upgrade(
     Raise RefusedAsUnsafe for a change of major version and, unless `force`, for a cluster that is not healthy
     to begin with; NotHealthy if there is none or it cannot become healthy; TimedOut after `timeout` seconds.
     """
-    start = time.monotonic()
     subject = load_subject(root, target)
+    with exclusive([subject], "upgrade", progress) as held:
+        return _upgrade(subject, held, force=force, timeout=timeout, progress=progress)
+
+
+def _upgrade(
+    subject: Subject, held: Exclusive, *, force: bool, timeout: float, progress: Progress
+) -> Upgraded:
+    start = time.monotonic()
     api = subject.api()
-    write_values(root, target, subject.values)
+    write_values(subject.root, subject.target, subject.values)
     checked = preflight(subject, api, progress, skipped=NOT_NEEDED)
     refuse(checked, subject, api)
     _refuse_missing(checked, subject, api)
@@ -70,6 +78,7 @@ def upgrade(
     if not force:
         _refuse_unhealthy(subject, snapshot)
     follower = Follower(subject, api, progress, before, start)
+    held.check()
     deploy(subject, api, progress, namespace=checked.namespace)
     follow_until_healthy(
         subject,

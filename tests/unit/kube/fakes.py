@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,8 @@ class FakeServer:
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     raw: dict[str, Any] = field(default_factory=dict)
+    versions: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, kind: Kind, obj: dict[str, Any]) -> None:
         """Keep an object."""
@@ -100,10 +103,26 @@ class FakeServer:
 
     def _post(self, path: str, _: dict[str, str], body: Any) -> httpx2.Response:
         where = f"{path}/{body['metadata']['name']}"
-        if where in self.objects:
-            return failure(409, "AlreadyExists", f"{where} already exists")
-        self.objects[where] = body
-        return httpx2.Response(201, json=body)
+        with self.lock:
+            if where in self.objects:
+                return failure(409, "AlreadyExists", f"{where} already exists")
+            self.objects[where] = self.versioned(body)
+            return httpx2.Response(201, json=self.objects[where])
+
+    def _put(self, path: str, _: dict[str, str], body: Any) -> httpx2.Response:
+        with self.lock:
+            old = self.objects.get(path)
+            if old is None:
+                return failure(404, "NotFound", f"{path} not found")
+            if body["metadata"].get("resourceVersion") != old["metadata"].get("resourceVersion"):
+                return failure(409, "Conflict", f"{path}: the object has been modified")
+            self.objects[path] = self.versioned(body)
+            return httpx2.Response(200, json=self.objects[path])
+
+    def versioned(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """Return an object with a resourceVersion that no other one has had."""
+        self.versions += 1
+        return {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.versions)}}
 
     def _patch(self, path: str, query: dict[str, str], body: Any) -> httpx2.Response:
         result = merged(self.objects.get(path, {}), body)

@@ -15,7 +15,7 @@ from tests.unit.operations.worlds import NAME, SPACE, TARGET, World, namespace_e
 
 from pgaas.errors import RefusedAsUnsafe, UsageError
 from pgaas.kube.namespace import MADE_BY
-from pgaas.kube.resources import BACKUP, CLUSTER, CONFIG_MAP, NAMESPACE, SECRET
+from pgaas.kube.resources import BACKUP, CLUSTER, CONFIG_MAP, LEASE, NAMESPACE, SECRET
 from pgaas.operations import delete as module
 from pgaas.operations import removal
 from pgaas.operations.backup import PURPOSE
@@ -59,7 +59,12 @@ def completing(world: World, phase: str) -> None:
 
 
 def posted(world: World) -> list[Asked]:
-    return [asked for asked in world.server.writes() if asked.method == "POST"]
+    """Return the requests that made something, other than the Lease that keeps others out."""
+    return [
+        asked
+        for asked in world.server.writes()
+        if asked.method == "POST" and not asked.path.endswith(f"/{LEASE.plural}")
+    ]
 
 
 def test_the_plan_changes_nothing_and_says_what_stays(living: World) -> None:
@@ -92,9 +97,10 @@ def test_everything_goes_but_the_archive_and_the_generation_is_raised(living: Wo
 
 
 def test_a_second_deletion_raises_nothing_further(living: World) -> None:
-    deleting(living)
+    assert deleting(living).was_there is True
     done = deleting(living)
     assert (done.generation, living.subject.server_name) == (0, f"{NAME}-g2")
+    assert done.was_there is False
     assert living.ran() == ["uninstall"]
 
 
@@ -119,6 +125,17 @@ def test_secrets_of_cert_manager_go_too(living: World) -> None:
     living.put(SECRET, name)
     done = deleting(living)
     assert f"Secret/{name}" in done.removed.objects
+
+
+def test_what_is_left_of_a_cluster_was_there(living: World) -> None:
+    """An interrupted deletion leaves the namespace, or only objects in one that stays."""
+    living.uninstall()
+    living.server.objects.pop(path_of(BACKUP, SPACE, "first"))
+    assert deleting(living).was_there is True
+    living.server.put(NAMESPACE, {"metadata": {"name": SPACE}})
+    living.backup("last", "completed")
+    assert deleting(living).was_there is True
+    assert deleting(living).was_there is False
 
 
 def test_a_namespace_with_something_foreign_in_it_stays(living: World) -> None:
