@@ -248,3 +248,14 @@ def test_nobody_is_granted_a_wildcard_or_a_shell(target: Target) -> None:
 def test_administrators_hold_whatever_the_chart_grants_so_that_they_can_deploy_it(target: Target) -> None:
     # The API server refuses a Role from whoever does not hold what is in it.
     assert set(rules(target, "pgaas-cluster-viewer")) <= set(rules(target, "pgaas-cluster-manager"))
+
+
+@each_target
+def test_administrators_may_hold_the_lease_that_keeps_others_from_acting_and_clients_may_not(
+    target: Target,
+) -> None:
+    group, resource = "coordination.k8s.io", "leases"
+    wanted = {(group, resource, verb) for verb in ("get", "create", "update", "delete")}
+    granted = set(rules(target, "pgaas-cluster-manager"))
+    assert wanted <= granted or not granted
+    assert not [each for each in rules(target, "pgaas-cluster-viewer") if each[1] == resource]
