@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pgaas.config.checks_dns import check_dns
 from pgaas.config.environments import (
     RESERVED_CODES,
     SHARED_ENVIRONMENT,
@@ -160,6 +161,7 @@ def _check_certificates(file: PostgresqlFile) -> Iterator[Finding]:
 
 
 def _check_datacenters(file: DatacentersFile) -> Iterator[Finding]:
+    yield from check_dns(file.dns)
     prefixes = {file.dns.primary_prefix: "dns.primaryPrefix"}
     for name, datacenter in file.datacenters.items():
         if problem := datacenter_problem(name):

@@ -14,7 +14,9 @@ from pgaas.errors import ConfigIssue
 
 Model = TypeVar("Model", bound=BaseModel)
 
-SECRET_KEYS = frozenset({"accessKey", "secretKey", "bindPassword", "adminPassword", "configPassword"})
+SECRET_KEYS = frozenset(
+    {"accessKey", "secretKey", "bindPassword", "adminPassword", "configPassword", "tsigSecret"}
+)
 # Lists and maps whose own elements are shown would fill the screen.
 SIMPLE = (str, int, float, bool)
 

@@ -58,7 +58,7 @@ CLIENT: Tree = {
 def datacenters(*names: str) -> Tree:
     """Return a datacenters.yaml."""
     return {
-        "dns": {"zone": "example.com", "endpoint": True},
+        "dns": {"zone": "example.com", "endpoint": True, "provider": "coredns"},
         "datacenters": {
             name: {
                 "dnsSuffix": f"{name}.example.com",
