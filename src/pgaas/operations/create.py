@@ -20,6 +20,7 @@ from pgaas.operations.progress import Progress
 from pgaas.operations.rollout import all_run, instance_pods
 from pgaas.operations.rows import Row
 from pgaas.operations.subject import Subject, load_subject
+from pgaas.operations.trust_sync import TrustBundles
 from pgaas.operations.unstick import Unstick
 from pgaas.operations.wait import DEFAULT_TIMEOUT, SETTLE_SECONDS, Health, follow_until_healthy
 from pgaas.render.write import write_values
@@ -83,6 +84,7 @@ def _create(subject: Subject, choices: Choices, progress: Progress, held: Exclus
         changes = changes_of(subject, api, fresh=not checked.namespace)
         return replace(result, changes=tuple(changes), seconds=time.monotonic() - start)
     held.check()
+    trust = [TrustBundles(subject, api, progress)] if subject.values.replication.enabled else []
     deployed = deploy(subject, api, progress, namespace=checked.namespace)
     health = None
     if choices.wait:
@@ -93,11 +95,13 @@ def _create(subject: Subject, choices: Choices, progress: Progress, held: Exclus
             api,
             timeout=choices.timeout,
             progress=progress,
-            on_snapshot=hooks,
+            on_snapshot=(*trust, *hooks),
             # A live cluster may still look healthy with the image that it had before.
             done=(lambda: all_run(instance_pods(api, subject), subject.image)) if checked.live else None,
             settle=settle,
         )
+    for bundles in trust:
+        bundles.settle()
     return replace(
         result,
         changed=deployed.changed,
