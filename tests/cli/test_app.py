@@ -11,6 +11,7 @@ from pgaas.cli.app import app, load
 from pgaas.cli.reference import EXAMPLES, reference
 
 NAMES = list(registry.SUMMARIES)
+RUNNABLE = registry.runnable(NAMES)
 
 
 def test_help_lists_every_command_and_the_exit_codes():
@@ -21,9 +22,9 @@ def test_help_lists_every_command_and_the_exit_codes():
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUNNABLE)
 def test_every_command_has_help_with_examples_and_a_text_for_each_option(name: str, flag: str):
-    result = CliRunner().invoke(app, [name, flag])
+    result = CliRunner().invoke(app, [*name.split(), flag])
     assert result.exit_code == 0, result.output
     assert EXAMPLES in result.stdout
     assert f"pgaas {name}" in result.stdout.partition(EXAMPLES)[2]
@@ -31,12 +32,36 @@ def test_every_command_has_help_with_examples_and_a_text_for_each_option(name: s
     assert [parameter.name for parameter in command.params if not parameter.help] == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUNNABLE)
 def test_the_examples_name_only_options_that_there_are(name: str):
     command = load(name)
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
     used = {word for word in command.help.partition(EXAMPLES)[2].split() if word.startswith("-")}
     assert used - known - {"-h", "--help"} == set()
+
+
+@pytest.mark.parametrize("group", registry.GROUPS)
+def test_a_group_lists_its_commands(group: str):
+    result = CliRunner().invoke(app, [group, "--help"])
+    assert result.exit_code == 0, result.output
+    assert f"Usage: pgaas {group}" in result.stdout
+    assert registry.SUMMARIES[group] in result.stdout
+    for name, summary in registry.GROUPS[group].items():
+        assert f"{name}  {summary}" in result.stdout
+
+
+@pytest.mark.parametrize("group", registry.GROUPS)
+def test_a_group_alone_or_with_an_unknown_command_says_what_there_is(pgaas, group: str):
+    alone, unknown = pgaas(group), pgaas(group, "xyzzy")
+    assert (alone.code, alone.out, unknown.code) == (2, "", 2)
+    assert f"`pgaas {group} --help`" in alone.err
+    assert "no command 'xyzzy'" in unknown.err
+    assert f"`pgaas {group} --help` lists them" in unknown.err
+
+
+def test_a_groups_command_is_known_below_it_alone(pgaas):
+    assert pgaas("sync").code == 2
+    assert "did you mean show" in pgaas("trust", "shwo").err
 
 
 def test_the_command_reference_is_fresh():
@@ -93,6 +118,9 @@ def test_version_prints_the_version_alone(pgaas):
 COMPLETIONS = [
     ("pgaas ", 1, NAMES),
     ("pgaas temp", 1, ["template", "template-infra"]),
+    ("pgaas trust ", 2, ["show", "sync"]),
+    ("pgaas trust sy", 2, ["sync"]),
+    ("pgaas trust show --ins ", 4, ["ic1", "is1"]),
     ("pgaas preview --ins ", 3, ["ic1", "is1"]),
     ("pgaas preview --ins ic", 3, ["ic1"]),
     ("pgaas preview --ins is1 --env ", 5, ["pic", "staging"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -52,13 +52,21 @@ class Command(TyperCommand):
 class LazyGroup(TyperGroup):
     """List commands from the registry, and import a command's module only when it is called."""
 
+    # The words before the commands of this group: none for pgaas itself.
+    prefix = ""
+
+    @property
+    def summaries(self) -> Mapping[str, str]:
+        """Return the commands of this group, each with its summary."""
+        return registry.GROUPS[self.prefix] if self.prefix else registry.SUMMARIES
+
     def list_commands(self, _ctx: Any) -> list[str]:
         """Return every command's name, in the registry's order."""
-        return list(registry.SUMMARIES)
+        return list(self.summaries)
 
     def get_command(self, _ctx: Any, cmd_name: str) -> Any:
         """Return a command, importing its module; None if there is no such command."""
-        return load(cmd_name) if cmd_name in registry.SUMMARIES else None
+        return load(f"{self.prefix} {cmd_name}".strip()) if cmd_name in self.summaries else None
 
     def format_help_text(self, _ctx: Any, formatter: Any) -> None:
         """Write the help text."""
@@ -66,14 +74,16 @@ class LazyGroup(TyperGroup):
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
         """Write the commands under their headings."""
-        for heading, commands in registry.COMMANDS.items():
+        headings = {"Commands": registry.GROUPS[self.prefix]} if self.prefix else registry.COMMANDS
+        for heading, commands in headings.items():
             with formatter.section(heading):
                 formatter.write_dl(list(commands.items()))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that was called; an unknown one is answered with the nearest names."""
-        if not ctx.resilient_parsing and not args[0].startswith("-") and args[0] not in registry.SUMMARIES:
-            raise unknown(args[0], "command", registry.SUMMARIES, "`pgaas --help` lists them")
+        if not ctx.resilient_parsing and not args[0].startswith("-") and args[0] not in self.summaries:
+            program = f"{PROGRAM} {self.prefix}".strip()
+            raise unknown(args[0], "command", self.summaries, f"`{program} --help` lists them")
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
@@ -82,7 +92,7 @@ class LazyGroup(TyperGroup):
 
         return [
             CompletionItem(name, help=summary)
-            for name, summary in registry.SUMMARIES.items()
+            for name, summary in self.summaries.items()
             if name.startswith(incomplete)
         ] or super().shell_complete(ctx, incomplete)
 
@@ -97,12 +107,22 @@ def unknown(name: str, kind: str, known: Iterable[str], otherwise: str) -> Excep
 
 
 def load(name: str) -> Any:
-    """Import a command's module and return the command."""
-    identifier = name.replace("-", "_")
-    function: Callable[..., None] = getattr(import_module(f"pgaas.cli.{identifier}"), identifier)
+    """Import a command's module and return the command; a group imports nothing yet."""
+    if name in registry.GROUPS:
+        return _group_of(name)
+    group, _, verb = name.rpartition(" ")
+    identifier = verb.replace("-", "_")
+    module = import_module(f"pgaas.cli.{group.replace('-', '_') or identifier}")
+    function: Callable[..., None] = getattr(module, identifier)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, cls=Command, context_settings=SETTINGS)(function)
+    single.command(verb, cls=Command, context_settings=SETTINGS)(function)
     return typer.main.get_command(single)
+
+
+def _group_of(name: str) -> Any:
+    """Return a group of commands, which is listed as a command itself."""
+    kind = type("Group", (LazyGroup,), {"prefix": name})
+    return kind(name=name, help=registry.SUMMARIES[name], context_settings=SETTINGS, rich_markup_mode=None)
 
 
 app = typer.Typer(

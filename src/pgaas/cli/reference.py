@@ -29,7 +29,7 @@ def reference() -> str:
     parts = [INTRODUCTION, _exit_codes()]
     for heading, commands in registry.COMMANDS.items():
         parts.append(f"## {heading}\n")
-        parts += [_command(name) for name in commands]
+        parts += [_command(name) for name in registry.runnable(commands)]
     return "\n".join(parts)
 
 
@@ -51,7 +51,7 @@ def _command(name: str) -> str:
     if examples.strip():
         lines = [line.strip() for line in examples.strip().splitlines()]
         parts.append("\n".join(["```console", *(f"$ {line}" for line in lines), "```"]) + "\n")
-    parts.append(_options(command))
+    parts.append(_options(name, command))
     return "\n".join(parts)
 
 
@@ -60,8 +60,8 @@ def _paragraphs(text: str) -> str:
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _options(command: Any) -> str:
-    context = command.make_context(f"{PROGRAM} {command.name}", [], resilient_parsing=True)
+def _options(name: str, command: Any) -> str:
+    context = command.make_context(f"{PROGRAM} {name}", [], resilient_parsing=True)
     records = [
         record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))
     ]

@@ -2,10 +2,13 @@
 
 To add a command `do-it`: write `pgaas/cli/do_it.py` with one function `do_it`, and add a line here. The
 function's parameters are made of the aliases in `options`, its docstring is the help text, examples
-included, and its body imports its operation, calls it and prints.
+included, and its body imports its operation, calls it and prints. A group `do` of commands `do it` has an
+entry in GROUPS too, and its functions are in `pgaas/cli/do.py`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 COMMANDS = {
     "Configuration (no cluster needed)": {
@@ -22,10 +25,28 @@ COMMANDS = {
         "upgrade": "Update a cluster's image, instance by instance.",
         "delete": "Delete a cluster; its archive stays in S3.",
     },
+    "Two datacenters": {
+        "trust": "Show and mend whom each datacenter's clusters and clients trust.",
+    },
     "Housekeeping": {
         "check-tools": "List the outside tools: found, and needed.",
         "clean": "Remove confs/_generated.",
         "version": "Print pgaas's version.",
     },
 }
+GROUPS = {
+    "trust": {
+        "show": "Show whom each datacenter trusts; exit 9 when that is stale.",
+        "sync": "Make each datacenter trust what it should, and nothing else.",
+    },
+}
 SUMMARIES = {name: summary for commands in COMMANDS.values() for name, summary in commands.items()}
+
+
+def runnable(names: Iterable[str]) -> list[str]:
+    """Return commands as they are typed: a group stands for those in it, such as `trust show`."""
+    return [
+        f"{name} {inner}" if inner else name
+        for name in names
+        for inner in GROUPS.get(name, dict.fromkeys([""]))
+    ]
