@@ -26,6 +26,8 @@ from pgaas.render.write import write_values
 DEFAULT_TIMEOUT = 1800.0
 # An upgrade needs neither S3 nor anything else that only a first deployment asks for.
 NOT_NEEDED = ("s3", "storage class", "issuer", "kinds")
+# What happens to an instance is told to this precision.
+LOOK_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def _upgrade(
         on_snapshot=(Unstick(api, subject, progress), follower),
         done=follower.rolled_out,
         settle=SETTLE_SECONDS,
+        whole=LOOK_SECONDS,
     )
     return Upgraded(
         subject.cluster, wanted, before, True, tuple(follower.happenings), time.monotonic() - start

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgaas.config.naming import Target
 from pgaas.errors import NotHealthy, PgaasError, TimedOut
 from pgaas.kube.client import Api
 from pgaas.kube.diagnose import archive_refused, explain_snapshot, explain_workloads
-from pgaas.kube.snapshot import SETTING_UP, Snapshot, take_snapshot
+from pgaas.kube.resources import CLUSTER
+from pgaas.kube.snapshot import HEALTHY, SETTING_UP, Snapshot, take_snapshot
 from pgaas.kube.wait import Ending, Item, Seen, Waited, wait_for
 from pgaas.operations.health import expected_of, judge
 from pgaas.operations.progress import Progress
@@ -19,6 +20,9 @@ from pgaas.operations.subject import Subject, load_subject
 
 DEFAULT_TIMEOUT = 600.0
 INTERVAL = 1.0
+# How often all that belongs to a Cluster is looked at until it is healthy; each second only itself is. The
+# API server may share its machine with the PostgreSQL that is to start.
+WHOLE_SECONDS = 5.0
 # The operator needs a moment to see a change; until then a live cluster still looks healthy.
 SETTLE_SECONDS = 3.0
 # A hopeless phase is believed when it is still there after so many looks: the operator may pass through it.
@@ -63,15 +67,17 @@ def follow_until_healthy(
     on_snapshot: Sequence[Callable[[Snapshot], None]] = (),
     done: Callable[[], bool] | None = None,
     settle: float = 0.0,
+    whole: float = WHOLE_SECONDS,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Health:
     """Follow the cluster, report each change, raise as `wait_healthy` does.
 
-    `on_snapshot` see every look, after which `done` says whether the caller's own goal is reached too.
-    Nothing is believed to be healthy before `settle` seconds are over.
+    `on_snapshot` see every look at all that belongs to it: each `whole` seconds until the Cluster is healthy,
+    each second then. After these `done` says whether the caller's own goal is reached too. Nothing is
+    believed to be healthy before `settle` seconds are over.
     """
-    watcher = Watcher(subject, api, clock, on_snapshot, done, settle)
+    watcher = Watcher(subject, api, clock, on_snapshot, done, settle, whole)
     known: dict[str, Item] = {}
 
     def report(changed: list[Item]) -> None:
@@ -111,6 +117,7 @@ class Watcher:
         on_snapshot: Sequence[Callable[[Snapshot], None]] = (),
         done: Callable[[], bool] | None = None,
         settle: float = 0.0,
+        whole: float = WHOLE_SECONDS,
     ) -> None:
         self._subject = subject
         self._api = api
@@ -122,21 +129,21 @@ class Watcher:
         self._expected = expected_of(subject)
         self._hopeless_looks = 0
         self._next_log_look = clock() + LOG_LOOK_SECONDS
+        self._whole = whole
+        self._next_whole_look = clock()
+        self._reached = False
         self.last: Snapshot | None = None
 
     def look(self) -> Seen:
         """Look once; hopeless is what stays so, or an archive that refuses the cluster."""
-        self.last = take_snapshot(self._api, self._subject.cluster, self._subject.namespace)
-        for hook in self._on_snapshot:
-            hook(self.last)
+        self.last = self._look_at_the_cluster() or self._look_at_everything()
         seen = judge(self.last, self._expected)
         settled = self._clock() >= self._settled_at
         if self._settles:
             item = Item("change", settled, "seen" if settled else "the operator may not have seen it yet")
             seen = Seen((*seen.items, item), seen.hopeless)
         if self._done:
-            done = self._done()
-            item = Item("rollout", done, "done" if done else "under way")
+            item = Item("rollout", self._reached, "done" if self._reached else "under way")
             seen = Seen((*seen.items, item), seen.hopeless)
         self._hopeless_looks = self._hopeless_looks + 1 if seen.hopeless else 0
         if seen.hopeless and self._hopeless_looks < HOPELESS_LOOKS:
@@ -146,6 +153,27 @@ class Watcher:
             refused = archive_refused(self._api, self._subject.cluster, self._subject.namespace)
             if refused:
                 return Seen(seen.items, hopeless=f"the archive is not empty: {refused}")
+        return seen
+
+    def _look_at_the_cluster(self) -> Snapshot | None:
+        """Return what was seen last with the Cluster as it is now, or None if all has to be looked at.
+
+        What is healthy, and so may end the wait, is never judged by what was seen before.
+        """
+        if self.last is None or self.last.phase == HEALTHY or self._clock() >= self._next_whole_look:
+            return None
+        now = replace(
+            self.last, cluster=self._api.get(CLUSTER, self._subject.cluster, self._subject.namespace)
+        )
+        return None if now.phase == HEALTHY else now
+
+    def _look_at_everything(self) -> Snapshot:
+        seen = take_snapshot(self._api, self._subject.cluster, self._subject.namespace)
+        for hook in self._on_snapshot:
+            hook(seen)
+        if self._done:
+            self._reached = self._done()
+        self._next_whole_look = self._clock() + self._whole
         return seen
 
 

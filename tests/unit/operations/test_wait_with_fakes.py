@@ -11,7 +11,7 @@ from tests.unit.kube.fakes import path_of
 from tests.unit.operations.worlds import NAME, OURS, SPACE, TARGET, World, pod
 
 from pgaas.errors import NotHealthy, TimedOut
-from pgaas.kube.resources import BACKUP, JOB, POD
+from pgaas.kube.resources import BACKUP, CERTIFICATE, CLUSTER, JOB, POD
 from pgaas.kube.snapshot import SETTING_UP, UNRECOVERABLE, take_snapshot
 from pgaas.operations.backup import GRACE_SECONDS, PURPOSE, FirstBackup
 from pgaas.operations.progress import Silent
@@ -110,6 +110,61 @@ def test_the_callers_own_goal_counts_too(world: World) -> None:
     world.deploy()
     time = Time()
     assert follow(world, time, done=lambda: time.now >= 7).seconds == 7.0
+
+
+def test_until_it_is_healthy_the_cluster_alone_is_asked_each_second_and_the_rest_rarely(world: World) -> None:
+    world.deploy(phase="Creating a new replica")
+    time, looks = Time(), list[float]()
+    time.at.append((12.0, world.deploy))
+    follow(world, time, on_snapshot=[lambda _: looks.append(time.now)], done=lambda: time.now >= 13)
+    assert looks == [0.0, 5.0, 10.0, 12.0, 13.0]
+    asked = [path for path in (request.path for request in world.server.asked) if f"/{SPACE}/" in path]
+    # What the cluster was last seen as decides whether it is asked for alone; once more where that changes.
+    assert asked.count(path_of(CLUSTER, SPACE, NAME)) == 13 + 1 + 1
+    assert asked.count(path_of(CERTIFICATE, SPACE)) == len(looks)
+
+
+def test_what_was_seen_before_it_was_healthy_does_not_end_the_wait(world: World) -> None:
+    name = world.subject.values.certificates.server.name
+    world.deploy(phase="Creating a new replica")
+    time = Time()
+
+    def heal_and_lose_a_certificate() -> None:
+        world.deploy()
+        world.put(CERTIFICATE, name, status={"conditions": [{"type": "Ready", "status": "False"}]})
+
+    time.at += [(2.0, heal_and_lose_a_certificate), (4.0, world.deploy)]
+    assert follow(world, time).seconds == 4.0
+
+
+def test_each_change_of_the_cluster_is_told_in_the_second_in_which_it_happens(world: World) -> None:
+    class Details(Silent):
+        def __init__(self) -> None:
+            self.told: list[tuple[float, str]] = []
+
+        def detail(self, text: str) -> None:
+            self.told.append((time.now, text))
+
+    phases = ["Setting up primary", "Creating a new replica", "Waiting for the instances to become active"]
+    world.deploy(phase=phases[0], readyInstances=0)
+    time, progress = Time(), Details()
+    time.at += [
+        (1.0, lambda: world.deploy(phase=phases[1], readyInstances=0)),
+        (2.0, lambda: world.deploy(phase=phases[2])),
+        (3.0, world.deploy),
+    ]
+    follow_until_healthy(
+        world.subject,
+        world.subject.api(),
+        timeout=30.0,
+        progress=progress,
+        clock=time,
+        sleep=time.sleep,
+    )
+    assert [moment for moment, _ in progress.told] == [0.0, 1.0, 2.0, 3.0]
+    for phase, (_, text) in zip(phases, progress.told, strict=False):
+        assert phase in text
+    assert "instances: 1 ready of 1" in progress.told[2][1]
 
 
 def backups(world: World) -> list[dict[str, Any]]:
