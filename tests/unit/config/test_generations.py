@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from tests.unit.config.support import CLIENTS, DEV1, LOCAL, PROD, Confs
 
-from pgaas.config import generations
 from pgaas.config.generations import next_generation, write_generation
 from pgaas.config.naming import Target
 from pgaas.config.resolve import resolve_client
@@ -75,45 +73,6 @@ def test_comments_quotes_and_odd_layout_stay(confs: Confs) -> None:
     ):
         assert kept in after
     assert resolve_client(confs.root, PROD).client.generation("prod-ic1-dc1") == 2
-
-
-def test_the_files_mode_and_link_stay(confs: Confs, tmp_path: Path) -> None:
-    file = confs.root / CLIENTS.format("prod")
-    real = tmp_path / "real.yaml"
-    file.rename(real)
-    real.chmod(0o640)
-    file.symlink_to(real)
-    write_generation(confs.root, PROD, 2)
-    assert file.is_symlink()
-    assert real.stat().st_mode & 0o777 == 0o640
-    assert "prod-ic1-dc1: 2" in real.read_text()
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_nothing_is_half_written(confs: Confs, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    file = confs.root / CLIENTS.format("prod")
-    before, names = file.read_bytes(), sorted(file.parent.iterdir())
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(*{"fsync": (generations.os, "fsync", fail), "replace": (Path, "replace", fail)}[call])
-    with pytest.raises(OSError, match="No space"):
-        write_generation(confs.root, PROD, 2)
-    assert file.read_bytes() == before
-    assert sorted(file.parent.iterdir()) == names
-
-
-def test_a_file_that_can_not_be_rewritten_faithfully_is_left_alone(
-    confs: Confs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = confs.read(CLIENTS.format("prod"))
-    monkeypatch.setattr(generations, "_with_generation", lambda *_: before.replace("XXL", "S").encode())
-    with pytest.raises(ConfigError, match="1 error") as error:
-        write_generation(confs.root, PROD, 2)
-    assert "by hand" in str(error.value.issues[0])
-    assert "prod-ic1-dc1: 2" in error.value.next_step
-    assert confs.read(CLIENTS.format("prod")) == before
 
 
 def test_bad_input(confs: Confs) -> None:
