@@ -53,7 +53,7 @@ def parse_history(timeline: int, content: bytes) -> tuple[Branch, ...]:
         found.append(Branch(int(match[1]), parse_lsn(match[2])))
     timelines = [branch.timeline for branch in found]
     if not found or sorted({*timelines, 0, timeline}) != [0, *timelines, timeline]:
-        raise ValueError(f"its timelines {timelines} do not lead to {timeline}")
+        raise ValueError(f"its timelines {timelines[:9]} do not lead to {timeline}")
     if sorted(branch.until for branch in found) != [branch.until for branch in found]:
         raise ValueError("its timelines leave one another in the wrong order")
     return tuple(found)
