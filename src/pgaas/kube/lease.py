@@ -196,7 +196,7 @@ class Lease:
     def _stays(self, found: Object, other: Holder, patience: float, on_wait: Callable[[str], None]) -> bool:
         """Watch a Lease that seems left behind; return whether it stayed as it is.
 
-        Raise RefusedAsUnsafe if its holder renewed it, and so is alive.
+        Raise RefusedAsUnsafe if its holder renewed it, and so is alive, or another one took it.
         """
         on_wait(f"{other}, but has not renewed its Lease: watching it for {patience:.0f} s")
         until = self._clock() + patience
@@ -206,7 +206,7 @@ class Lease:
             if dig(again, "metadata", "resourceVersion") == dig(found, "metadata", "resourceVersion"):
                 continue
             holder = holder_of(again) if again else None
-            if again and holder and holder.identity == other.identity:
+            if again and holder:
                 raise self._held(holder, _duration(again))
             return False
         return True

@@ -150,6 +150,7 @@ def test_a_namespace_that_pgaas_did_not_make_stays(living: World) -> None:
     living.server.put(NAMESPACE, {"metadata": {"name": SPACE}})
     assert deleting(living).namespace_removed is False
     assert namespace_exists(living)
+    assert not any(f"/{LEASE.plural}/" in path for path in living.server.objects)
 
 
 def test_the_final_backup_comes_first(living: World) -> None:
