@@ -35,7 +35,6 @@ def ask(server: str, name: str, kind: str, *, timeout: float = TIMEOUT) -> Answe
     Never raise: what went wrong is in the answer.
     """
     import dns.flags
-    import dns.rcode
 
     response, asked, error = _query(server, name, kind, timeout)
     if response is None:
@@ -88,7 +87,6 @@ def _query(server: str, name: str, kind: str, timeout: float) -> tuple[Any, str,
     """Return the response (or None), the server that gave it, and why there is none."""
     import dns.exception
     import dns.message
-    import dns.query
     import dns.rcode
 
     servers = [server] if server else _system_servers()
@@ -99,8 +97,7 @@ def _query(server: str, name: str, kind: str, timeout: float) -> tuple[Any, str,
         address, port = split_server(each)
         for _ in range(ATTEMPTS):
             try:
-                query = dns.message.make_query(name, kind)
-                response, _ = dns.query.udp_with_fallback(query, address, timeout=timeout, port=port)
+                response = _exchange(dns.message.make_query(name, kind), address, port, timeout)
             except dns.exception.Timeout:
                 error = f"did not answer within {timeout:g} s"
                 continue
@@ -113,6 +110,21 @@ def _query(server: str, name: str, kind: str, timeout: float) -> tuple[Any, str,
             error = f"{error} ({dns.rcode.to_text(response.rcode())})"
             break
     return None, servers[-1], error
+
+
+def _exchange(query: Any, address: str, port: int, timeout: float) -> Any:
+    """Return the response to a query, by TCP if it is too long for UDP."""
+    import dns.query
+
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as channel:
+        channel.setblocking(False)
+        # Only a connected socket hears at once that nobody listens.
+        channel.connect((address, port))
+        response, _ = dns.query.udp_with_fallback(
+            query, address, timeout=timeout, port=port, udp_sock=channel
+        )
+    return response
 
 
 _REFUSALS = {

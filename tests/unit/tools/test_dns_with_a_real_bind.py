@@ -118,7 +118,7 @@ def test_a_server_that_is_stopped_says_so_and_takes_updates_again_later(tmp_path
         with pytest.raises(ToolFailed, match="cannot be reached: Connection refused"):
             replace_cname(named.server(), NAME, f"target-one.{ZONE}", 60)
         answer = ask(named.address, NAME, "CNAME", timeout=0.2)
-        assert answer.error == "did not answer within 0.2 s"
+        assert answer.error == "cannot be reached: connection refused"
         assert (answer.server, answer.values) == (named.address, ())
         named.start()
         replace_cname(named.server(), NAME, f"target-one.{ZONE}", 60)
