@@ -141,9 +141,9 @@ class World:
         self.put(BACKUP, name, metadata=metadata, spec={"cluster": {"name": NAME}}, status=status)
 
     def uninstall(self) -> None:
-        """Remove what helm and the garbage collector would; Backups are nobody's."""
+        """Remove what helm and the garbage collector would; Backups and Leases are nobody's."""
         for path in list(self.server.objects):
-            if f"/{SPACE}/" in path and "/backups/" not in path:
+            if f"/{SPACE}/" in path and "/backups/" not in path and "/leases/" not in path:
                 del self.server.objects[path]
 
     def cluster(self) -> dict[str, Any]:
