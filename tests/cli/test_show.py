@@ -43,6 +43,46 @@ def test_preview_as_json_says_the_same(root, pgaas):
     assert role["login"] is True
 
 
+def test_preview_shows_a_pair_as_it_is_now_and_how_each_side_was_born(root, pgaas):
+    clients = root / "confs/admin/prod/clients.yaml"
+    text = clients.read_text().replace("primaryDatacenter: dc1", "primaryDatacenter: dc2")
+    again = "recoveredFrom: {prod-ic1-dc1: dc2}\n    archiveGenerations: {prod-ic1-dc1: 2}"
+    clients.write_text(text.replace("    replication:", f"    {again}\n    replication:"))
+    shown = json.loads(pgaas("preview", "--ins", "ic1", "--env", "prod", "--dc", "dc2", "-o", "json").out)
+    bucket = "s3://ic1-prod-backups"
+    assert shown["topology"] == [
+        {
+            "datacenter": "dc1",
+            "cluster": "prod-ic1-dc1",
+            "role": "replica of prod-ic1-dc2",
+            "born by": "recovery prod-ic1-dc2",
+            "archive": f"{bucket}/ic1-prod-dc1-backup/prod-ic1-dc1-g2/",
+        },
+        {
+            "datacenter": "dc2",
+            "cluster": "prod-ic1-dc2",
+            "role": "primary",
+            "born by": "recovery prod-ic1-dc1",
+            "archive": f"{bucket}/ic1-prod-dc2-backup/prod-ic1-dc2/",
+        },
+    ]
+    text = text.replace("replicaSource: archive", "replicaSource: mirror")
+    clients.write_text(text.replace("    replication:", "    lostDatacenters: [dc1]\n    replication:"))
+    shown = json.loads(pgaas("preview", "--ins", "ic1", "--env", "prod", "--dc", "dc2", "-o", "json").out)
+    assert [row["role"] for row in shown["topology"]] == ["lost, to be rebuilt", "primary"]
+    assert [row["born by"] for row in shown["topology"]] == ["initdb", "recovery prod-ic1-dc1"]
+    assert [row["archive"] for row in shown["topology"]] == [
+        f"{bucket}/ic1-prod-dc1-replica/prod-ic1-dc1/",
+        f"{bucket}/ic1-prod-dc2-backup/prod-ic1-dc2/",
+    ]
+    lines = pgaas("preview", "--ins", "ic1", "--env", "prod", "--dc", "dc2").out.splitlines()
+    assert "Datacenters" in [line.strip() for line in lines]
+
+
+def test_preview_of_a_single_cluster_has_no_topology(root, pgaas):
+    assert "topology" not in json.loads(pgaas("preview", "--ins", "ic1", "--env", "dev1", "-o", "json").out)
+
+
 def test_no_summary_holds_a_secret(root, pgaas):
     clients = root / "confs/admin/local/clients.yaml"
     clients.write_text(clients.read_text().replace("admin123", "0penSesame"))

@@ -13,6 +13,11 @@ from pgaas.config.validate import SECRET_KEYS
 from pgaas.errors import UsageError
 
 HIDDEN = "(hidden)"
+# What stands behind a default that is none of the model's own.
+NOTES = {
+    "client.primaryDatacenter": "the first of datacenters",
+    "client.originDatacenter": "the first of datacenters",
+}
 RIGHTS = ("superuser", "replication", "bypassrls", "createrole")
 
 
@@ -58,13 +63,19 @@ def _leaves(resolved: ResolvedClient) -> Iterator[Explained]:
     datacenters = resolved.datacenters
     trees: tuple[tuple[str, Any], ...] = (
         ("", _plain(resolved.merged)),
-        ("client", _plain(resolved.client)),
+        ("client", _unwritten(resolved) | _plain(resolved.client)),
         ("dns", _plain(datacenters.dns)),
         (f"datacenters.{dc}", _plain(datacenters.datacenters[dc])),
     )
     for prefix, tree in trees:
         for path, value in _walk(tree, prefix):
             yield _explained(resolved, path, value)
+
+
+def _unwritten(resolved: ResolvedClient) -> dict[str, Any]:
+    """Return what a client's keys stand for while nobody has written them."""
+    client = resolved.client
+    return {"primaryDatacenter": client.primary, "originDatacenter": client.origin}
 
 
 def _plain(model: Any) -> Any:
@@ -88,7 +99,7 @@ def _explained(resolved: ResolvedClient, path: str, value: Any) -> Explained:
         file=origin.file if origin else "",
         line=origin.line if origin else 0,
         overrode=origin.overrode if origin else (),
-        note=_widened(resolved, path, value),
+        note=_widened(resolved, path, value) or ("" if origin else NOTES.get(path, "")),
     )
 
 

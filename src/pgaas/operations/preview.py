@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
+from pgaas.config.resolved import ResolvedClient
 from pgaas.errors import ConfigError, ConfigIssue
 from pgaas.operations.target import find_target
 from pgaas.render.build import build_values
+from pgaas.render.topology import bootstrap, datacenter_targets
 from pgaas.render.values import GeneratedValues, Replication
 
 if TYPE_CHECKING:
@@ -46,9 +48,10 @@ def preview(root: Path, ins: str, env: str, dc: str | None) -> Preview:
     """
     cache = ConfigCache()
     target = find_target(root, ins, env, dc, cache)
-    values = build_values(resolve_client(root, target, cache))
+    resolved = resolve_client(root, target, cache)
+    values = build_values(resolved)
     check_schema(values.plain(), root)
-    return Preview(target, summarise(values))
+    return Preview(target, [*summarise(values), *topology(resolved, values)])
 
 
 def check_schema(plain: dict[str, Any], root: Path) -> None:
@@ -123,6 +126,37 @@ def _role_in(replication: Replication) -> str:
     if replication.primary == replication.self_name:
         return f"primary, followed by {replication.source}"
     return f"replica of {replication.source}"
+
+
+def topology(resolved: ResolvedClient, values: GeneratedValues) -> list[Section]:
+    """Return the table of all datacenters that replicate with one another, or none for a single cluster.
+
+    The archives are where this target's cluster writes its own and reads the others'.
+    """
+    replication = values.replication
+    if not replication.enabled:
+        return []
+    stores = {store.name: store.destination_path for store in values.object_stores}
+    rows: list[tuple[Any, ...]] = []
+    for target, external in zip(datacenter_targets(resolved), replication.external_clusters, strict=True):
+        born = bootstrap(resolved._replace(target=target))
+        primary = external.name == replication.primary
+        lost = target.dc in resolved.client.lost_datacenters
+        rows.append(
+            (
+                target.dc,
+                external.name,
+                "primary"
+                if primary
+                else "lost, to be rebuilt"
+                if lost
+                else f"replica of {replication.primary}",
+                f"{born.method} {born.source}".rstrip(),
+                f"{stores[external.barman_object_name]}{external.server_name}/",
+            )
+        )
+    columns = ("datacenter", "cluster", "role", "born by", "archive")
+    return [Section("topology", "Datacenters", columns, rows)]
 
 
 def _databases(values: GeneratedValues) -> Section:

@@ -5,6 +5,7 @@ from tests.unit.config.support import CLIENTS, DEV1, LOCAL, USER, Confs
 
 from pgaas.config.explain import HIDDEN, Explained, explain
 from pgaas.config.naming import Target
+from pgaas.config.registry import write_primary, write_rebuilt
 from pgaas.config.resolve import resolve_client
 from pgaas.errors import UsageError
 
@@ -96,6 +97,7 @@ def test_what_the_platform_team_widened(confs: Confs) -> None:
     notes = {leaf.path: leaf.note for leaf in explain(resolve_client(confs.root, LOCAL)) if leaf.note}
     line = lines.index("      superuser: true") + 1
     assert notes == {
+        "client.originDatacenter": "the first of datacenters",
         "roles.0.superuser": f"allowed by {file}:{line} (clients.ic1.allow.superuser)",
         "roles.0.inRoles.1": f"allowed by {file}:{line + 1} (clients.ic1.allow.inRoles.0)",
     }
@@ -111,3 +113,30 @@ def test_a_key_that_is_not_there(confs: Confs) -> None:
     for key in ("", ".", "x", "postgresql.instances.x", "roles.99"):
         with pytest.raises(UsageError):
             explain(resolved, key)
+
+
+def test_what_promotions_and_rebuilds_wrote_has_its_lines(confs: Confs) -> None:
+    file = CLIENTS.format("prod")
+    target = Target("ic1", "prod", "dc1")
+    leaf = one(confs, "client.originDatacenter", target)
+    assert (leaf.value, leaf.file, leaf.line, leaf.note) == ("dc1", "", 0, "the first of datacenters")
+    leaf = one(confs, "client.recoveredFrom", target)
+    assert (leaf.value, leaf.file) == ({}, "")
+    write_primary(confs.root, "ic1", "prod", "dc2", lost="dc1")
+    lines = confs.read(file).splitlines()
+    for key, value in (("originDatacenter: dc1", "dc1"), ("primaryDatacenter: dc2", "dc2")):
+        leaf = one(confs, f"client.{key.partition(':')[0]}", target)
+        assert (leaf.value, leaf.file, lines[leaf.line - 1].strip(), leaf.note) == (value, file, key, "")
+    leaf = one(confs, "client.lostDatacenters", target)
+    assert (leaf.path, leaf.value) == ("client.lostDatacenters.0", "dc1")
+    assert lines[leaf.line - 1].strip() == "lostDatacenters: [dc1]"
+    write_rebuilt(confs.root, target, 2, "dc2")
+    leaf = one(confs, "client.recoveredFrom.prod-ic1-dc1", target)
+    assert (leaf.value, leaf.file) == ("dc2", file)
+    assert confs.read(file).splitlines()[leaf.line - 1].strip() == "prod-ic1-dc1: dc2"
+
+
+def test_a_primary_that_is_not_written_is_the_first(confs: Confs) -> None:
+    confs.replace(CLIENTS.format("prod"), "primaryDatacenter: dc1", "originDatacenter: dc2")
+    leaf = one(confs, "client.primaryDatacenter", Target("ic1", "prod", "dc1"))
+    assert (leaf.value, leaf.file, leaf.note) == ("dc1", "", "the first of datacenters")
