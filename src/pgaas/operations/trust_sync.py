@@ -194,8 +194,9 @@ class TrustBundles:
         here = self._subject.target.dc
         self._tell(written)
         for each in written:
-            if each.datacenter != here and each.purpose == CLIENT and each.added:
-                self._note(f"{each.datacenter} lets in what {_sources(each)} signs from now on")
+            gained = {entry.datacenter for entry in each.added}
+            if each.datacenter != here and each.purpose == CLIENT and here in gained:
+                self._note(f"{each.datacenter} lets in what {here} signs from now on")
         for dc, side in sides.items():
             if side.error:
                 self._note(
@@ -220,7 +221,3 @@ class TrustBundles:
     @property
     def _sync(self) -> str:
         return f"pgaas trust sync --ins {self._subject.target.ins} --env {self._subject.target.env}"
-
-
-def _sources(written: Written) -> str:
-    return " and ".join(dict.fromkeys(entry.datacenter or "a CA" for entry in written.added))

@@ -29,7 +29,7 @@ CLIENTS, SERVERS = "client-ca-bundle", "server-ca-bundle"
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     use_kubeconfig(tmp_path, monkeypatch)
-    return make_pair(tmp_path / "root")
+    return make_pair(tmp_path / "pair")
 
 
 @pytest.fixture
