@@ -38,7 +38,8 @@ SkipCheckOption = Annotated[
     list[str],
     typer.Option(
         "--skip-check",
-        help="Leave out a check: s3, tools, kinds, operators, issuer or storage class; repeatable.",
+        help="Leave out a check: s3 (but for a new cluster's archive), tools, kinds, operators, issuer or "
+        "storage class; repeatable.",
         metavar="NAME",
         show_default=False,
     ),

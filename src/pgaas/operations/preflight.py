@@ -25,6 +25,7 @@ from pgaas.operations.rows import Row
 from pgaas.operations.subject import Subject
 
 WORKERS = 8
+S3, ARCHIVE = "s3", "archive"
 # Which exit code speaks for several failures: what is unsafe first.
 SEVEREST_FIRST = (RefusedAsUnsafe, KubernetesError, ToolMissing, ToolFailed, NotHealthy)
 
@@ -63,7 +64,7 @@ def preflight(
     except PgaasError as error:
         progress.failed(error.what)
         raise
-    rows = [version, *_all_at_once(_checks(subject, api, live, state, dry), set(skipped))]
+    rows = [version, *_all_at_once(_checks(subject, api, live, state, dry, set(skipped)), set(skipped))]
     result = Preflight(tuple(rows), live, state)
     for row in rows:
         if row.state == "warning":
@@ -100,9 +101,15 @@ def refuse(result: Preflight, subject: Subject, api: Api) -> None:
 Check = Callable[[], Iterable[Row]]
 
 
-def _checks(subject: Subject, api: Api, live: Object | None, state: str, dry: bool) -> dict[str, Check]:
+def _checks(
+    subject: Subject, api: Api, live: Object | None, state: str, dry: bool, skipped: set[str]
+) -> dict[str, Check]:
+    # The archive of a new cluster is looked at even if S3 is left out: it belongs to what keeps data safe.
+    alone = live is None and S3 in skipped
+    archive = {ARCHIVE: lambda: preflight_s3.archive_alone(subject, api, state)} if alone else {}
     return {
-        "s3": lambda: preflight_s3.bucket(subject, api, live, state, dry=dry),
+        S3: lambda: preflight_s3.bucket(subject, api, live, state, dry=dry),
+        **archive,
         "tools": _tools,
         "kinds": lambda: preflight_cluster.kinds(subject, api),
         "operators": lambda: preflight_cluster.operators(subject, api),

@@ -53,6 +53,18 @@ def bucket(subject: Subject, api: Api, live: Object | None, state: str, *, dry: 
         yield _empty(subject, opened)
 
 
+def archive_alone(subject: Subject, api: Api, state: str) -> Iterator[Row]:
+    """Check that a new cluster's archive is unused, where nothing else of S3 is to be checked.
+
+    An archive that cannot be looked at is only warned of: whoever leaves the checks of S3 out may have no way
+    to it. The operator refuses a used one all the same, but only after minutes.
+    """
+    try:
+        yield _empty(subject, Bucket(subject.place, s3_keys(subject, api, state)))
+    except (ToolFailed, KubernetesError) as error:
+        yield Row("archive", "warning", f"not known to be unused: {error.what}", error.next_step)
+
+
 def s3_keys(subject: Subject, api: Api, state: str = "Active") -> Keys:
     """Return the keys from the configuration (local), or from the Secret in the client's namespace.
 

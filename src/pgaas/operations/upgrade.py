@@ -25,7 +25,7 @@ from pgaas.render.write import write_values
 
 DEFAULT_TIMEOUT = 1800.0
 # An upgrade needs neither S3 nor anything else that only a first deployment asks for.
-NOT_NEEDED = ("s3", "storage class", "issuer", "kinds")
+NOT_NEEDED = ("s3", "archive", "storage class", "issuer", "kinds")
 # What happens to an instance is told to this precision.
 LOOK_SECONDS = 3.0
 

@@ -146,10 +146,38 @@ def test_what_may_not_be_read_is_skipped(world: World) -> None:
 
 
 def test_what_the_user_leaves_out_is_not_looked_at(world: World) -> None:
+    world.deploy()
     world.s3.refuse["PUT"] = (403, "AccessDenied")
     result = check(world, skipped=("s3",))
     assert states(result)["s3"] == "skipped"
     assert world.s3.asked == []
+
+
+def test_a_new_clusters_archive_is_looked_at_whatever_is_left_out(world: World) -> None:
+    world.s3.refuse["PUT"] = (403, "AccessDenied")
+    found = states(check(world, skipped=("s3",)))
+    assert (found["s3"], found["archive"]) == ("skipped", "ok")
+    assert {method for method, _, _ in world.s3.asked} == {"GET"}
+    leave_archive(world)
+    result = check(world, skipped=("s3",))
+    assert [row.name for row in result.failed] == ["archive"]
+    with pytest.raises(RefusedAsUnsafe, match="former cluster"):
+        refuse(result, world.subject, world.subject.api())
+
+
+def test_an_archive_that_cannot_be_looked_at_is_only_warned_of_where_s3_is_left_out(world: World) -> None:
+    world.s3.refuse["GET"] = (403, "AccessDenied")
+    [row] = [row for row in check(world, skipped=("s3",)).rows if row.name == "archive"]
+    assert (row.state, "may not do this" in row.detail) == ("warning", True)
+    assert "s3" in [row.name for row in check(world).failed]
+
+
+def test_an_archive_whose_credentials_are_missing_is_only_warned_of_where_s3_is_left_out(
+    world: World,
+) -> None:
+    use_a_secret(world)
+    [row] = [row for row in check(world, skipped=("s3",)).rows if row.name == "archive"]
+    assert (row.state, "is missing" in row.detail) == ("warning", True)
 
 
 def test_a_local_bucket_is_made_but_not_by_a_dry_run(world: World) -> None:
@@ -197,6 +225,11 @@ def test_a_live_clusters_own_archive_is_not_in_its_way(world: World) -> None:
     assert check(world).failed == []
 
 
+def use_a_secret(world: World) -> None:
+    world.edit("admin/local/clients.yaml", "accessKey: admin\n", "secretName: vault\n")
+    world.edit("admin/local/clients.yaml", "      secretKey: admin123\n", "")
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
@@ -206,8 +239,7 @@ def test_a_live_clusters_own_archive_is_not_in_its_way(world: World) -> None:
     ],
 )
 def test_credentials_in_a_secret(world: World, data: dict[str, str] | None, says: str) -> None:
-    world.edit("admin/local/clients.yaml", "accessKey: admin\n", "secretName: vault\n")
-    world.edit("admin/local/clients.yaml", "      secretKey: admin123\n", "")
+    use_a_secret(world)
     world.server.put(NAMESPACE, {"metadata": {"name": SPACE}})
     if data is not None:
         world.server.put(SECRET, {"metadata": {"name": "vault", "namespace": SPACE}, "data": data})

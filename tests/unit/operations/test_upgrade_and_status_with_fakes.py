@@ -49,6 +49,7 @@ def test_every_instance_ends_on_the_new_image(world: World, monkeypatch: pytest.
 
 
 def test_no_cluster(world: World) -> None:
+    world.s3.objects[f"ic1-local-local1-backup/{NAME}/wals/x"] = b"1"
     with pytest.raises(NotHealthy, match="is not created"):
         upgrading(world)
 
