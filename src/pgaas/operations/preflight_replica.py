@@ -17,8 +17,9 @@ from pgaas.tools.archive import Archive, other_generations, read_archive
 from pgaas.tools.backup_info import BaseBackup
 from pgaas.tools.s3 import Bucket, split_url
 
-# Uploads overtake one another, and so do copies to another datacenter: a young gap may fill yet.
-YOUNG = timedelta(minutes=2)
+# Uploads overtake one another, and so do copies to another datacenter: what is missing may be under way. A
+# replica was seen to archive a history file almost four minutes after that timeline's first WAL.
+YOUNG = timedelta(minutes=5)
 SHOWN = 3
 
 
@@ -212,18 +213,21 @@ def _wal(source: Source, archive: Archive, base: BaseBackup) -> Row:
     if chain is None or chain.complete:
         note = f"; {chain.note}" if chain and chain.note else ""
         return Row(name, "ok", f"complete from base backup {base.id}, {_wal_so_far(archive)}{note}")
+    since = chain.settled
     if chain.problem:
         detail = f"behind base backup {base.id}: {chain.problem}"
-        return Row(name, "failed", detail, again, NotHealthy)
-    shown = [archive.gap_names(gap) for gap in chain.gaps[:SHOWN]]
-    more = f" and {len(chain.gaps) - SHOWN} more gaps" if len(chain.gaps) > SHOWN else ""
-    reached = f"ends with {chain.reached.name}" if chain.reached else "does not even begin"
-    count = "1 segment is" if chain.missing == 1 else f"{chain.missing} segments are"
-    detail = f"{count} missing behind base backup {base.id} ({', '.join(shown)}{more}): a recovery {reached}"
-    since = chain.settled or base.end_time
+    else:
+        shown = [archive.gap_names(gap) for gap in chain.gaps[:SHOWN]]
+        more = f" and {len(chain.gaps) - SHOWN} more gaps" if len(chain.gaps) > SHOWN else ""
+        reached = f"ends with {chain.reached.name}" if chain.reached else "does not even begin"
+        count = "1 segment is" if chain.missing == 1 else f"{chain.missing} segments are"
+        detail = (
+            f"{count} missing behind base backup {base.id} ({', '.join(shown)}{more}): a recovery {reached}"
+        )
+        since = since or base.end_time
     if since and archive.read_at - since < YOUNG:
         age = about_seconds(max(0.0, (archive.read_at - since).total_seconds()))
-        detail += f"; that is {age} old, so they may be under way still"
+        detail += f"; what follows is {age} old, so it may be under way still"
         return Row(name, "warning", detail, f"look again in {about_seconds(YOUNG.total_seconds())}")
     return Row(name, "failed", detail, again, NotHealthy)
 

@@ -32,8 +32,8 @@ class Chain:
 
     `reached` is the last segment that a recovery from that backup gets to, None if not even its first.
     `problem` says in words what keeps a recovery from the newest WAL besides gaps; `note` how sure this is.
-    `settled` is when the first segment behind the first gap was written: uploads overtake one another, so
-    that a young gap may fill yet.
+    `settled` is when the first segment behind what is missing was written: uploads overtake one another, and
+    a replica archives the history of a timeline minutes after its WAL, so that what is young may come yet.
     """
 
     gaps: tuple[Gap, ...] = ()
@@ -216,11 +216,12 @@ def _newest_completed(backups: Sequence[BaseBackup]) -> BaseBackup | None:
 
 def _chain(wals: ArchivedWal, base: BaseBackup, newest: Segment | None) -> Chain:
     begin, end = parse_segment(base.begin_wal, wals.size), parse_segment(base.end_wal, wals.size)
-    problem = ""
+    problem, late = "", None
     without = wals.first_without_history(begin.timeline, newest.timeline) if newest else None
     if newest and without:
         problem = f"there is WAL of timeline {newest.timeline}, and no {history_name(without)}: "
         problem += f"a recovery stays on timeline {without - 1}"
+        late = wals.first(without)
         newest = wals.newest(without - 1)
     if newest is None or newest < end:
         newest = end
@@ -231,13 +232,17 @@ def _chain(wals: ArchivedWal, base: BaseBackup, newest: Segment | None) -> Chain
         return Chain(problem=str(error), note=note, reached=wals.stored(end))
     missing = gaps(needed, {each.timeline: wals.numbers(*each) for each in needed})
     if not missing:
-        return Chain(problem=problem, note=note, reached=wals.stored(newest))
+        return Chain((), problem, note, wals.stored(newest), _written(wals, late))
     reached, resumed = before(missing[0], needed), after(missing[0], needed)
-    behind = wals.stored(resumed) if resumed else None
     return Chain(
-        gaps=tuple(missing),
-        problem=problem,
-        note=note,
-        reached=wals.stored(reached) if reached else None,
-        settled=behind.written if behind else None,
+        tuple(missing),
+        problem,
+        note,
+        wals.stored(reached) if reached else None,
+        _written(wals, resumed),
     )
+
+
+def _written(wals: ArchivedWal, segment: Segment | None) -> datetime | None:
+    stored = wals.stored(segment) if segment else None
+    return stored.written if stored else None

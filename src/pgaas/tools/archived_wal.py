@@ -87,6 +87,11 @@ class ArchivedWal:
                 return max(found)
         return None
 
+    def first(self, timeline: int) -> Segment | None:
+        """Return the first whole segment of a timeline."""
+        own = sorted(folder for folder in self.folders if folder.timeline == timeline)
+        return next((min(part) for part in map(self.segments, own) if part), None)
+
     def stored(self, segment: Segment) -> Stored | None:
         """Return a segment as the archive has it."""
         folder = self.folder(segment)
@@ -129,8 +134,7 @@ class ArchivedWal:
         earlier = begin
         timelines = {folder.timeline for folder in self.folders}
         for each in sorted(each for each in timelines if begin < each <= timeline):
-            own = sorted(folder for folder in self.folders if folder.timeline == each)
-            first = next((min(part) for part in map(self.segments, own) if part), None)
+            first = self.first(each)
             if first:
                 # The last byte of it: where in the segment the change was, its name does not say.
                 found.append(Branch(earlier, end_of(first, self.size) - 1))

@@ -51,7 +51,7 @@ def replica(world: World) -> Iterator[World]:
     write(world)
     world.s3.page = 1000
     put_backup(world.s3, ARCHIVE, "20261124T114626")
-    put_wal(world.s3, ARCHIVE, 1, range(1, 9), until=40)
+    put_wal(world.s3, ARCHIVE, 1, range(1, 9), until=40, every=300)
     yield world
     world.s3.now, world.s3.page = None, 2
     world.s3.written.clear()
@@ -239,12 +239,19 @@ def test_a_backup_whose_own_wal_is_not_there(replica: World) -> None:
 
 
 def test_a_past_that_the_newest_timeline_does_not_share(replica: World) -> None:
-    put_wal(replica.s3, ARCHIVE, 2, range(8, 10))
+    put_wal(replica.s3, ARCHIVE, 2, range(8, 11), every=299, until=3)
     row = bad(replica)
     assert "no 00000002.history" in row.detail
+    assert row.state == "failed"
+    put_wal(replica.s3, ARCHIVE, 2, range(8, 11), every=120)
+    row = bad(replica)
+    assert "no 00000002.history" in row.detail
+    assert "what follows is 240 s old" in row.detail
+    assert row.state == "warning"
     put_history(replica.s3, ARCHIVE, 2, ["1\t0/2000060"])
     row = bad(replica)
     assert "timeline 2 had left" in row.detail
+    assert row.state == "failed"
     put_history(replica.s3, ARCHIVE, 2, ["1\t0/8000060"])
     assert {row.state for row in check(replica)} == {"ok"}
     put_history(replica.s3, ARCHIVE, 2, ["x"])

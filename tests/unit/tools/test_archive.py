@@ -402,6 +402,7 @@ def test_wal_of_a_timeline_without_a_history_is_out_of_reach(s3: FakeS3) -> None
         "WAL of timeline 3, and no 00000003.history: a recovery stays on timeline 2" in archive.chain.problem
     )
     assert not archive.chain.complete
+    assert archive.chain.settled == NOW - timedelta(seconds=120)
     assert archive.last
     assert archive.last.name == "000000020000000000000008"
     del s3.objects[f"{ROOT}wals/00000002.history"]
