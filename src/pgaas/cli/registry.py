@@ -24,6 +24,7 @@ COMMANDS = {
         "wait": "Wait until a cluster is healthy.",
         "upgrade": "Update a cluster's image, instance by instance.",
         "delete": "Delete a cluster; its archive stays in S3.",
+        "update-dns": "Show where a client's primary alias points, or point it to a datacenter.",
     },
     "Two datacenters": {
         "trust": "Show and mend whom each datacenter's clusters and clients trust.",

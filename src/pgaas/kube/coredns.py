@@ -32,12 +32,6 @@ class Pointed:
     datacenter: str = ""
 
 
-def is_installed(api: Api, config_map: str, alias: Alias) -> bool:
-    """Return whether the Corefile answers for an alias; raise KubernetesError if it cannot be made to."""
-    found = _config_map(api, config_map, alias)
-    return bool(_edited(api, found, alias) == found["data"][KEY])
-
-
 def install(api: Api, config_map: str, alias: Alias, *, dry_run: bool = False) -> bool:
     """Let the Corefile answer for an alias; return whether it had to be changed.
 
@@ -55,8 +49,13 @@ def uninstall(api: Api, config_map: str, alias: Alias) -> bool:
     return changed or any(gone)
 
 
-def point(api: Api, alias: Alias, addresses: tuple[str, ...], datacenter: str) -> None:
-    """Let an alias have these addresses, which are a datacenter's. Raise KubernetesError."""
+def point(
+    api: Api, alias: Alias, addresses: tuple[str, ...], datacenter: str, *, dry_run: bool = False
+) -> None:
+    """Let an alias have these addresses, which are a datacenter's; `dry_run` only asks whether it may.
+
+    Raise KubernetesError.
+    """
     metadata = {"name": alias.service, "namespace": alias.namespace}
     labels = {LABEL: alias.label, "app.kubernetes.io/part-of": "pgaas"}
     service: Object = {
@@ -77,12 +76,12 @@ def point(api: Api, alias: Alias, addresses: tuple[str, ...], datacenter: str) -
             },
             "annotations": {DATACENTER: datacenter},
         },
-        "addressType": "IPv6" if ":" in addresses[0] else "IPv4",
+        "addressType": "IPv4",
         "ports": [PORT],
         "endpoints": [{"addresses": list(addresses), "conditions": {"ready": True}}],
     }
     for obj in (service, entry):
-        api.apply(obj, force=True)
+        api.apply(obj, force=True, dry_run=dry_run)
 
 
 def pointed(api: Api, alias: Alias) -> Pointed:
@@ -93,7 +92,7 @@ def pointed(api: Api, alias: Alias) -> Pointed:
 
 
 def balancer_addresses(api: Api, service: str, namespace: str) -> tuple[str, ...]:
-    """Return the addresses of a LoadBalancer Service; raise KubernetesError if there is none.
+    """Return the IPv4 addresses of a LoadBalancer Service; raise KubernetesError if there is none.
 
     A balancer that is known by a name only cannot be pointed to by addresses, and raises too.
     """
@@ -104,10 +103,11 @@ def balancer_addresses(api: Api, service: str, namespace: str) -> tuple[str, ...
             "the primary's LoadBalancer Service is not there", where=where, next_step="run pgaas create there"
         )
     entries = dig(found, "status", "loadBalancer", "ingress", default=[])
-    addresses = tuple(str(entry["ip"]) for entry in entries if entry.get("ip"))
-    if not addresses and any(entry.get("hostname") for entry in entries):
+    addresses = tuple(str(entry["ip"]) for entry in entries if "." in entry.get("ip", ""))
+    if not addresses and entries:
+        given = ", ".join(str(entry.get("hostname") or entry.get("ip")) for entry in entries)
         raise KubernetesError(
-            f"the balancer has a name ({entries[0]['hostname']}) and no address, which CoreDNS would need",
+            f"the balancer has no IPv4 address, which CoreDNS would need, but {given}",
             where=where,
             next_step="use dns.provider rfc2136 or hook: they point to names",
         )
@@ -117,7 +117,7 @@ def balancer_addresses(api: Api, service: str, namespace: str) -> tuple[str, ...
             where=where,
             next_step="look at what gives LoadBalancer Services their addresses (kubectl describe service)",
         )
-    return tuple(address for address in addresses if (":" in address) == (":" in addresses[0]))
+    return addresses
 
 
 def _change(api: Api, config_map: str, alias: Alias, *, add: bool, dry_run: bool = False) -> bool:
