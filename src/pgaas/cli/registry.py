@@ -27,6 +27,7 @@ COMMANDS = {
         "update-dns": "Show where a client's primary alias points, or point it to a datacenter.",
     },
     "Two datacenters": {
+        "switchover": "Move the primary to another datacenter without losing a row.",
         "trust": "Show and mend whom each datacenter's clusters and clients trust.",
     },
     "Housekeeping": {

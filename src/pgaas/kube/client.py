@@ -159,6 +159,35 @@ class Api:
             )
         return stdout
 
+    def stream(
+        self,
+        pod: str,
+        container: str,
+        namespace: str,
+        argv: list[str],
+        take: Callable[[str], bool],
+        *,
+        timeout: float,
+    ) -> None:
+        """Run a program in a container and hand over its output line by line, until `take` returns true.
+
+        The program is left to itself then: it ends when it next writes. It ends quietly after `timeout`
+        seconds too; raise KubernetesError if it cannot be run.
+        """
+        asked = Asked(f"exec {namespace}/{pod} {container}", self.context, self.server)
+        lines = _Lines(take)
+
+        def ask(client: Any) -> None:
+            import httpx2
+
+            options = {"namespace": namespace, "container": container, "timeout": timeout}
+            try:
+                client.exec(pod, command=argv, stdout=lines, stderr=True, **options)
+            except (_Enough, httpx2.ReadTimeout):
+                return
+
+        self._call(asked, ask)
+
     def raw(self, path: str) -> Object | None:
         """Return what the API server answers at a path such as /version, or None if it has no such path."""
         asked = Asked(f"get {path}", self.context, self.server)
@@ -230,6 +259,26 @@ class Api:
             if self._connected is None:
                 self._connected = _connect(self._selected, self._transport)
             return self._connected
+
+
+class _Enough(Exception):
+    """Whoever takes the lines has seen what it waited for."""
+
+
+class _Lines:
+    """Cut a stream of bytes into lines; it has what lightkube asks of a binary file that is written to."""
+
+    def __init__(self, take: Callable[[str], bool]) -> None:
+        self._take = take
+        self._rest = b""
+
+    def write(self, content: bytes) -> int:
+        """Take a piece of the stream; raise _Enough once enough was seen."""
+        *lines, self._rest = (self._rest + content).split(b"\n")
+        for line in lines:
+            if line.strip() and self._take(line.decode(errors="replace")):
+                raise _Enough
+        return len(content)
 
 
 @cache

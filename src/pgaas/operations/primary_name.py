@@ -1,0 +1,47 @@
+"""Move the primary's DNS name beside a promotion: once nothing but the promotion is left, it may go."""
+
+from __future__ import annotations
+
+import threading
+
+from pgaas.errors import PgaasError
+from pgaas.operations.dns import PrimaryRecord, primary_record
+from pgaas.operations.pair import Pair, Subjects
+
+
+class NameMove:
+    """One move of the name to one datacenter, in the background; `finish` says what became of it.
+
+    The old side takes no writes any more when it starts, so that no client is worse off by being led to the
+    new one a little early.
+    """
+
+    def __init__(self, subjects: Subjects, pair: Pair, dc: str) -> None:
+        self._dc = dc
+        self.record: PrimaryRecord = primary_record(
+            subjects, {name: side.api for name, side in pair.sides.items()}
+        )
+        self._thread: threading.Thread | None = None
+        self._error: PgaasError | None = None
+        self.unchanged: tuple[str, ...] = ()
+
+    def start(self) -> None:
+        """Begin, once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._move, daemon=True)
+            self._thread.start()
+
+    def finish(self) -> None:
+        """Wait until the name is moved, trying once more if that failed; raise what kept it from it."""
+        self.start()
+        if self._thread:
+            self._thread.join()
+        if self._error:
+            self._error = None
+            self.unchanged = self.record.point_to(self._dc)
+
+    def _move(self) -> None:
+        try:
+            self.unchanged = self.record.point_to(self._dc)
+        except PgaasError as error:
+            self._error = error

@@ -1,0 +1,32 @@
+"""Read the archive of one of a client's clusters, as one side's S3 has it."""
+
+from __future__ import annotations
+
+from pgaas.errors import RefusedAsUnsafe
+from pgaas.kube.client import Api
+from pgaas.operations.preflight_s3 import s3_keys
+from pgaas.operations.subject import Subject
+from pgaas.tools.archive import Archive, read_archive
+from pgaas.tools.s3 import Bucket, split_url
+
+
+def archive_of(subject: Subject, api: Api, cluster: str, *, chain: bool = True) -> Archive:
+    """Return what is in the archive of a cluster, this side's own or another's.
+
+    `chain` also looks for gaps behind the newest base backup, which lists more. Raise ToolFailed if S3 does
+    not answer, RefusedAsUnsafe for a cluster that is none of this client's.
+    """
+    values = subject.values
+    external = next((each for each in values.replication.external_clusters if each.name == cluster), None)
+    store = next(
+        (each for each in values.object_stores if external and each.name == external.barman_object_name), None
+    )
+    if external is None or store is None:
+        raise RefusedAsUnsafe(
+            f"{cluster} is no cluster of this client",
+            where=f"clients.yaml of {subject.resolved.team_env}",
+            next_step="correct datacenters of the client there",
+        )
+    bucket = Bucket(subject.place, s3_keys(subject, api))
+    prefix = split_url(store.destination_path)[1]
+    return read_archive(bucket, prefix, external.server_name, chain=chain)
