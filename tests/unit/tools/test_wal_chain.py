@@ -89,6 +89,8 @@ def test_a_backup_of_a_later_timeline_needs_nothing_before() -> None:
 def test_a_backup_that_ends_after_its_timeline_was_left_cannot_follow() -> None:
     with pytest.raises(ValueError, match="timeline 2 had left its timeline 1 before that, at 0/5000060"):
         stretches((Branch(1, at(5)), Branch(2, at(9))), Segment(3, 9), Segment(1, 4), at(5, 0x61), S)
+    with pytest.raises(ValueError, match="timeline 2 had left its timeline 1"):
+        stretches((Branch(1, at(5)),), Segment(2, 9), Segment(1, 4), at(5, 0x61), S)
     assert stretches((Branch(1, at(5)),), Segment(2, 9), Segment(1, 4), at(5), S)
 
 
@@ -128,6 +130,12 @@ def test_what_stands_around_a_gap(gap: Gap, ahead: Segment | None, behind: Segme
     needed = [Stretch(1, 4, 9), Stretch(2, 10, 9), Stretch(3, 10, 20)]
     assert before(gap, needed) == ahead
     assert after(gap, needed) == behind
+
+
+def test_around_a_gap_stand_timelines_of_one_segment_too() -> None:
+    needed = [Stretch(1, 4, 4), Stretch(2, 5, 5), Stretch(3, 6, 6)]
+    gap = Gap(Segment(2, 5), Segment(2, 5))
+    assert (before(gap, needed), after(gap, needed)) == (Segment(1, 4), Segment(3, 6))
 
 
 @given(
