@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from pgaas.errors import ToolMissing
 from pgaas.tools.helmfile import environment
 from pgaas.tools.versions import TOOLS, Found, look, spelled
 
 
-def check_tools() -> list[Found]:
-    """Return what is there of each tool, in the order in which they are listed."""
+def check_tools(names: Collection[str] | None = None) -> list[Found]:
+    """Return what is there of each tool, or of those named, in the order in which they are listed."""
     env = environment()
-    return [look(tool, env) for tool in TOOLS]
+    return [look(tool, env) for tool in TOOLS if names is None or tool.name in names]
 
 
 def require_tools(found: Iterable[Found]) -> None:

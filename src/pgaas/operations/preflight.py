@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from pgaas.errors import (
-    KubernetesError,
     KubernetesForbidden,
-    NotHealthy,
     PgaasError,
-    RefusedAsUnsafe,
-    ToolFailed,
-    ToolMissing,
 )
 from pgaas.kube.client import Api
 from pgaas.kube.namespace import namespace_state
@@ -21,13 +16,11 @@ from pgaas.kube.resources import CLUSTER, Object
 from pgaas.operations import preflight_cluster, preflight_live, preflight_s3
 from pgaas.operations.check_tools import check_tools, require_tools
 from pgaas.operations.progress import Progress
-from pgaas.operations.rows import Row
+from pgaas.operations.rows import Row, refuse_rows
 from pgaas.operations.subject import Subject
 
 WORKERS = 8
-S3, ARCHIVE = "s3", "archive"
-# Which exit code speaks for several failures: what is unsafe first.
-SEVEREST_FIRST = (RefusedAsUnsafe, KubernetesError, ToolMissing, ToolFailed, NotHealthy)
+S3, ARCHIVE, TOOLS = "s3", "archive", "tools"
 
 
 @dataclass(frozen=True)
@@ -57,14 +50,24 @@ def preflight(
     Nothing is raised for what is wrong with the cluster or S3: see `refuse`. Only the API server must answer.
     """
     progress.started("preflight")
-    try:
-        version = preflight_cluster.server_version(api)
-        live = api.get(CLUSTER, subject.cluster, subject.namespace)
-        state = namespace_state(api, subject.namespace)
-    except PgaasError as error:
-        progress.failed(error.what)
-        raise
-    rows = [version, *_all_at_once(_checks(subject, api, live, state, dry, set(skipped)), set(skipped))]
+    left_out = set(skipped)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        # What asks no API server goes first: other programs have a core, and S3's library loads slowly.
+        early: dict[str, Future[list[Row]]] = {}
+        if TOOLS not in left_out:
+            early[TOOLS] = pool.submit(_guarded, TOOLS, _tools)
+        opened = pool.submit(preflight_s3.open_early, subject) if S3 not in left_out else None
+        try:
+            version = preflight_cluster.server_version(api)
+            live = api.get(CLUSTER, subject.cluster, subject.namespace)
+            state = namespace_state(api, subject.namespace)
+        except PgaasError as error:
+            progress.failed(error.what)
+            raise
+        checks = _checks(subject, api, live, state, dry, left_out)
+        if opened:
+            checks[S3] = _once_done(opened, checks[S3])
+        rows = [version, *_all_at_once(pool, checks, left_out, early)]
     result = Preflight(tuple(rows), live, state)
     for row in rows:
         if row.state == "warning":
@@ -78,24 +81,7 @@ def preflight(
 
 def refuse(result: Preflight, subject: Subject, api: Api) -> None:
     """Raise one error that names every failed check; the severest decides its exit code."""
-    failed = result.failed
-    if not failed:
-        return
-    kind = next(
-        (kind for kind in SEVEREST_FIRST if any(issubclass(row.error, kind) for row in failed)),
-        KubernetesError,
-    )
-    leading = next(row for row in failed if issubclass(row.error, kind))
-    if len(failed) == 1:
-        what = f"{leading.name}: {leading.detail}"
-    else:
-        lines = [f"\n  {row.name}: {row.detail}\n    next: {row.next_step}" for row in failed]
-        what = f"{len(failed)} preflight checks failed{''.join(lines)}"
-    raise kind(
-        what,
-        where=f'{subject.target}, context "{api.context}"',
-        next_step=leading.next_step if len(failed) == 1 else "mend what is named above, then run this again",
-    )
+    refuse_rows(result.rows, where=f'{subject.target}, context "{api.context}"')
 
 
 Check = Callable[[], Iterable[Row]]
@@ -110,7 +96,7 @@ def _checks(
     return {
         S3: lambda: preflight_s3.bucket(subject, api, live, state, dry=dry),
         **archive,
-        "tools": _tools,
+        TOOLS: _tools,
         "kinds": lambda: preflight_cluster.kinds(subject, api),
         "operators": lambda: preflight_cluster.operators(subject, api),
         "issuer": lambda: [preflight_cluster.issuer(subject, api)],
@@ -121,15 +107,29 @@ def _checks(
     }
 
 
-def _all_at_once(checks: dict[str, Check], skipped: set[str]) -> list[Row]:
+def _all_at_once(
+    pool: ThreadPoolExecutor, checks: dict[str, Check], skipped: set[str], early: dict[str, Future[list[Row]]]
+) -> list[Row]:
+    """Run the checks, but for those that run already, and return the rows of all in the order of `checks`."""
     rows: list[Row] = []
-    with ThreadPoolExecutor(WORKERS) as pool:
-        running: dict[str, Future[list[Row]]] = {
-            name: pool.submit(_guarded, name, check) for name, check in checks.items() if name not in skipped
-        }
-        for name in checks:
-            rows += running[name].result() if name in running else [Row(name, "skipped", "as asked")]
+    running = {
+        name: early.get(name) or pool.submit(_guarded, name, check)
+        for name, check in checks.items()
+        if name not in skipped
+    }
+    for name in checks:
+        rows += running[name].result() if name in running else [Row(name, "skipped", "as asked")]
     return rows
+
+
+def _once_done(first: Future[None], check: Check) -> Check:
+    """Return a check that begins when something else has ended, well or not."""
+
+    def wait_and_check() -> Iterable[Row]:
+        wait([first])
+        return check()
+
+    return wait_and_check
 
 
 def _guarded(name: str, check: Check) -> list[Row]:
@@ -144,6 +144,6 @@ def _guarded(name: str, check: Check) -> list[Row]:
 
 
 def _tools() -> Iterable[Row]:
-    found = [entry for entry in check_tools() if entry.tool.name in ("helm", "helmfile")]
+    found = check_tools(("helm", "helmfile"))
     require_tools(found)
     return [Row("tools", "ok", ", ".join(f"{entry.tool.name} {entry.version}".strip() for entry in found))]

@@ -53,6 +53,17 @@ def bucket(subject: Subject, api: Api, live: Object | None, state: str, *, dry: 
         yield _empty(subject, opened)
 
 
+def open_early(subject: Subject) -> None:
+    """Load the library, and make the client if the keys are known without asking Kubernetes.
+
+    Raise ToolFailed for a place that can be none; the check itself tells of it.
+    """
+    import boto3  # noqa: F401 - for its loading
+
+    if subject.inline_keys:
+        Bucket(subject.place, subject.inline_keys)
+
+
 def archive_alone(subject: Subject, api: Api, state: str) -> Iterator[Row]:
     """Check that a new cluster's archive is unused, where nothing else of S3 is to be checked.
 

@@ -32,5 +32,5 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_s3: FakeS3) ->
     monkeypatch.setattr(subject, "api_for", lambda _context: api)
     monkeypatch.setattr(deploy, "run", made.run)
     monkeypatch.setattr(removal, "run", made.run)
-    monkeypatch.setattr(preflight, "check_tools", lambda: [Found(tool, "ok", "9.9.9") for tool in TOOLS])
+    monkeypatch.setattr(preflight, "check_tools", lambda _: [Found(tool, "ok", "9.9.9") for tool in TOOLS])
     return made

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 from tests.unit.kube.fakes import failure, path_of
 from tests.unit.operations.worlds import NAME, OPERATORS, SPACE, World
@@ -13,6 +15,7 @@ from tests.unit.operations.worlds import NAME, OPERATORS, SPACE, World
 from pgaas.errors import KubernetesError, PgaasError, RefusedAsUnsafe, ToolFailed, ToolMissing
 from pgaas.kube.resources import CLUSTER_ISSUER, DEPLOYMENT, NAMESPACE, SECRET, STORAGE_CLASS
 from pgaas.operations import preflight as module
+from pgaas.operations import preflight_cluster, preflight_live, preflight_s3
 from pgaas.operations.preflight import Preflight, preflight, refuse
 from pgaas.operations.preflight_cluster import image_version
 from pgaas.operations.progress import Silent
@@ -128,9 +131,72 @@ def test_all_failures_are_told_at_once_and_what_is_unsafe_counts_most(world: Wor
 
 
 def test_a_tool_that_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "check_tools", lambda: [Found(tool, "missing") for tool in TOOLS])
+    monkeypatch.setattr(module, "check_tools", lambda _: [Found(tool, "missing") for tool in TOOLS])
     with pytest.raises(ToolMissing, match="helmfile is not installed"):
         refuse(check(world), world.subject, world.subject.api())
+
+
+def test_what_asks_no_api_server_does_not_wait_for_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All three meet, or none goes on: the tools, the way to S3, and the first question to the API server."""
+    begun = threading.Barrier(3, timeout=20.0)
+
+    def meeting(call: Callable[..., Any]) -> Callable[..., Any]:
+        def meet(*arguments: Any) -> Any:
+            begun.wait()
+            return call(*arguments)
+
+        return meet
+
+    for owner, name in (
+        (module, "check_tools"),
+        (preflight_s3, "open_early"),
+        (preflight_cluster, "server_version"),
+    ):
+        monkeypatch.setattr(owner, name, meeting(getattr(owner, name)))
+    assert set(states(check(world)).values()) == {"ok"}
+
+
+def test_s3_is_asked_once_its_client_is_made_or_could_not_be(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others, ended = threading.Event(), list[str]()
+    release, bucket = preflight_live.release, preflight_s3.bucket
+
+    def open_late(_: Any) -> None:
+        assert others.wait(20)
+        ended.append("opened")
+        raise ToolFailed("no such place")
+
+    def ask_s3(*arguments: Any, **options: Any) -> Any:
+        ended.append("asked")
+        return bucket(*arguments, **options)
+
+    def let_go(*arguments: Any) -> Any:
+        others.set()
+        return release(*arguments)
+
+    monkeypatch.setattr(preflight_s3, "open_early", open_late)
+    monkeypatch.setattr(preflight_s3, "bucket", ask_s3)
+    monkeypatch.setattr(preflight_live, "release", let_go)
+    assert states(check(world))["s3"] == "ok"
+    assert ended == ["opened", "asked"]
+
+
+def test_only_what_is_asked_for_is_prepared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deploy()
+    prepared: list[str] = []
+    monkeypatch.setattr(preflight_s3, "open_early", lambda _: prepared.append("s3"))
+    monkeypatch.setattr(module, "check_tools", lambda names: prepared.extend(names) or [])
+    check(world, skipped=("s3", "tools"))
+    assert prepared == []
+    check(world)
+    assert sorted(prepared) == ["helm", "helmfile", "s3"]
+
+
+def test_an_api_server_that_does_not_answer_ends_the_preflight(world: World) -> None:
+    world.server.answers["GET /version"] = httpx2.ConnectError("refused")
+    with pytest.raises(KubernetesError, match="cannot be reached"):
+        check(world)
 
 
 def test_an_archive_of_another_generation_is_in_nobodys_way(world: World) -> None:
