@@ -10,7 +10,6 @@ from pgaas.operations.progress import Progress, step
 from pgaas.render.infra import write_infra
 from pgaas.tools import command, helmfile
 
-
 LOCAL = "local"
 
 
