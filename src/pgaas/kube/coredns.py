@@ -8,7 +8,9 @@ A changed Corefile takes seconds: the kubelet, once nudged, brings the file, and
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pgaas.errors import KubernetesConflict, KubernetesError, PgaasError
 from pgaas.kube.client import Api
@@ -18,6 +20,7 @@ from pgaas.kube.resources import CONFIG_MAP, POD, SERVICE, Kind, Object, dig, na
 KEY = "Corefile"
 PODS = {"k8s-app": "kube-dns"}
 DATACENTER = "pgaas.io/primary-datacenter"
+KNOWN = "pgaas.io/known-addresses"
 COREFILE_HASH = "pgaas.io/corefile"
 PORT = {"name": "postgres", "port": 5432, "protocol": "TCP"}
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
@@ -26,10 +29,14 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Pointed:
-    """What a cluster's CoreDNS answers for an alias, and which datacenter's addresses these are."""
+    """What a cluster's CoreDNS answers for an alias: the addresses, and the datacenter whose they are.
+
+    `known` are the addresses that each datacenter had when the alias was last pointed somewhere.
+    """
 
     addresses: tuple[str, ...] = ()
     datacenter: str = ""
+    known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def install(api: Api, config_map: str, alias: Alias, *, dry_run: bool = False) -> bool:
@@ -49,13 +56,8 @@ def uninstall(api: Api, config_map: str, alias: Alias) -> bool:
     return changed or any(gone)
 
 
-def point(
-    api: Api, alias: Alias, addresses: tuple[str, ...], datacenter: str, *, dry_run: bool = False
-) -> None:
-    """Let an alias have these addresses, which are a datacenter's; `dry_run` only asks whether it may.
-
-    Raise KubernetesError.
-    """
+def point(api: Api, alias: Alias, to: Pointed, *, dry_run: bool = False) -> None:
+    """Point an alias to addresses; `dry_run` only asks whether it may. Raise KubernetesError."""
     metadata = {"name": alias.service, "namespace": alias.namespace}
     labels = {LABEL: alias.label, "app.kubernetes.io/part-of": "pgaas"}
     service: Object = {
@@ -74,11 +76,11 @@ def point(
                 "kubernetes.io/service-name": alias.service,
                 "endpointslice.kubernetes.io/managed-by": "pgaas",
             },
-            "annotations": {DATACENTER: datacenter},
+            "annotations": {DATACENTER: to.datacenter, KNOWN: json.dumps(to.known, sort_keys=True)},
         },
         "addressType": "IPv4",
         "ports": [PORT],
-        "endpoints": [{"addresses": list(addresses), "conditions": {"ready": True}}],
+        "endpoints": [{"addresses": list(to.addresses), "conditions": {"ready": True}}],
     }
     for obj in (service, entry):
         api.apply(obj, force=True, dry_run=dry_run)
@@ -88,7 +90,8 @@ def pointed(api: Api, alias: Alias) -> Pointed:
     """Return what an alias points to here, or nothing if it never was pointed. Raise KubernetesError."""
     found = api.get(ENDPOINT_SLICE, alias.service, alias.namespace)
     addresses = dig(found, "endpoints", 0, "addresses", default=[])
-    return Pointed(tuple(addresses), str(dig(found, "metadata", "annotations", DATACENTER, default="")))
+    annotations = dig(found, "metadata", "annotations", default={})
+    return Pointed(tuple(addresses), str(annotations.get(DATACENTER, "")), _known(annotations.get(KNOWN)))
 
 
 def balancer_addresses(api: Api, service: str, namespace: str) -> tuple[str, ...]:
@@ -118,6 +121,16 @@ def balancer_addresses(api: Api, service: str, namespace: str) -> tuple[str, ...
             next_step="look at what gives LoadBalancer Services their addresses (kubectl describe service)",
         )
     return addresses
+
+
+def _known(text: str | None) -> dict[str, tuple[str, ...]]:
+    """Return what an annotation says about the datacenters' addresses; nothing if it makes no sense."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {dc: tuple(map(str, each)) for dc, each in entries if isinstance(each, list)}
 
 
 def _change(api: Api, config_map: str, alias: Alias, *, add: bool, dry_run: bool = False) -> bool:

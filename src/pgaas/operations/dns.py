@@ -81,7 +81,7 @@ class PrimaryRecord:
     ) -> Waited:
         """Wait until every DNS server that answers says that the alias points to a datacenter.
 
-        A server that does not answer misleads nobody, and is not waited for if another one answers; nor is
+        A server that is silent misleads nobody, and is not waited for if another one answers; nor is
         that of a datacenter which could not be changed. Raise TimedOut, or KubernetesError if it cannot be
         known what the record would hold.
         """
@@ -92,7 +92,7 @@ class PrimaryRecord:
 
         def probe() -> Seen:
             answers = ask_all(servers, self.name, self.provider.kind, timeout=WAIT_SECONDS)
-            heard = [answer for answer in answers if not answer.error] or answers
+            heard = [answer for answer in answers if not answer.silent] or answers
             return Seen(tuple(_item(answer, wanted) for answer in heard))
 
         waited = wait_for(
@@ -121,7 +121,10 @@ class PrimaryRecord:
         heard = [(answer, dc) for answer, dc in asked if not answer.error]
         silent = [f"{answer.server} {answer.error}" for answer, _ in asked if answer.error]
         if not heard:
-            error = "; ".join(silent) or "no DNS server is known"
+            if self.provider.never_made():
+                detail = "there is no such record yet"
+                return RecordState(self.name, self.provider.kind, (), None, "", detail)
+            error = "; ".join(silent)
             return RecordState(self.name, self.provider.kind, (), None, UNKNOWN, error, error=error)
         # A datacenter that cannot be reached may answer what was true before: the others are believed.
         believed = [each for each in heard if each[1] not in self.unchanged] or heard

@@ -14,6 +14,7 @@ from pgaas.config.naming import load_balancer_name, service_fqdn
 from pgaas.errors import KubernetesError, KubernetesUnavailable, PgaasError, ToolFailed
 from pgaas.kube import coredns
 from pgaas.kube.client import Api
+from pgaas.kube.coredns import Pointed
 from pgaas.kube.corefile import Alias
 from pgaas.operations.rows import Row
 from pgaas.operations.subject import Subject
@@ -40,6 +41,9 @@ class Provider(Protocol):
 
     def owners(self) -> dict[Values, str]:
         """Return whose values these are, as far as it can be found out now."""
+
+    def never_made(self) -> bool:
+        """Return whether it is certain that nobody made the record yet."""
 
     def point_to(self, dc: str) -> dict[str, str]:
         """Move the alias; return the datacenters whose DNS was not changed, and why. Raise PgaasError."""
@@ -68,7 +72,7 @@ class CorednsProvider:
         def look(dc: str, api: Api) -> str:
             addresses = self.values_of(dc)
             changed = coredns.install(api, self.config_map, self.alias, dry_run=True)
-            coredns.point(api, self.alias, addresses, dc, dry_run=True)
+            coredns.point(api, self.alias, Pointed(addresses, dc), dry_run=True)
             return f"{dc}: {', '.join(addresses)}" + (", not in its Corefile yet" if changed else "")
 
         seen, failed = self._everywhere(look)
@@ -91,22 +95,20 @@ class CorednsProvider:
 
     def owners(self) -> dict[Values, str]:
         """Return whose addresses these are; of a side that is away, as the other sides' records say."""
-        seen, missing = self._everywhere(lambda dc, _: self.values_of(dc))
-        found = {values: dc for dc, values in seen.items()}
-        if missing:
-            records, _ = self._everywhere(lambda _, api: coredns.pointed(api, self.alias))
-            for record in records.values():
-                if record.datacenter in missing and record.addresses:
-                    found.setdefault(tuple(sorted(record.addresses)), record.datacenter)
-        return found
+        return {values: dc for dc, values in self._known().items()}
+
+    def never_made(self) -> bool:
+        """Return whether no datacenter that can be reached holds addresses for the alias."""
+        records, _ = self._everywhere(lambda _, api: coredns.pointed(api, self.alias))
+        return bool(records) and not any(record.addresses for record in records.values())
 
     def point_to(self, dc: str) -> dict[str, str]:
         """Change every datacenter's CoreDNS; one is enough, and what failed elsewhere is returned."""
-        addresses = self.values_of(dc)
+        to = Pointed(self.values_of(dc), dc, self._known())
 
         def change(_: str, api: Api) -> None:
             # First what CoreDNS sees at once: its Corefile has changed long ago, but for the first time.
-            coredns.point(api, self.alias, addresses, dc)
+            coredns.point(api, self.alias, to)
             coredns.install(api, self.config_map, self.alias)
 
         return self._some(change)
@@ -114,6 +116,16 @@ class CorednsProvider:
     def remove(self) -> dict[str, str]:
         """Take the alias out of every datacenter's CoreDNS."""
         return self._some(lambda _, api: coredns.uninstall(api, self.config_map, self.alias))
+
+    def _known(self) -> dict[str, Values]:
+        """Return each datacenter's addresses; of one that is away, as the others' records remember them."""
+        seen, missing = self._everywhere(lambda dc, _: self.values_of(dc))
+        if missing:
+            records, _ = self._everywhere(lambda _, api: coredns.pointed(api, self.alias))
+            for record in records.values():
+                for dc in missing.keys() & record.known.keys():
+                    seen.setdefault(dc, tuple(sorted(record.known[dc])))
+        return seen
 
     def _api(self, dc: str) -> Api:
         api = self.apis.get(dc)
@@ -168,6 +180,10 @@ class _Alias:
     def owners(self) -> dict[Values, str]:
         """Return whose names these are."""
         return {self.values_of(dc): dc for dc in self.subjects}
+
+    def never_made(self) -> bool:
+        """Return false: only the DNS knows."""
+        return False
 
     @property
     def name(self) -> str:

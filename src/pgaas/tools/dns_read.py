@@ -19,7 +19,7 @@ class Answer:
     """What a server says about a name: the values of its record, none if there is no such record.
 
     `ttl` is in seconds, None without a record; from a server that is not `authoritative` it counts down.
-    `error` says why the server could not be asked.
+    `error` says why there is no answer; it is `silent` if nothing came back at all.
     """
 
     server: str
@@ -27,6 +27,7 @@ class Answer:
     ttl: int | None = None
     authoritative: bool = False
     error: str = ""
+    silent: bool = False
 
 
 def ask(server: str, name: str, kind: str, *, timeout: float = TIMEOUT) -> Answer:
@@ -36,9 +37,9 @@ def ask(server: str, name: str, kind: str, *, timeout: float = TIMEOUT) -> Answe
     """
     import dns.flags
 
-    response, asked, error = _query(server, name, kind, timeout)
+    response, asked, error, silent = _query(server, name, kind, timeout)
     if response is None:
-        return Answer(asked, error=error)
+        return Answer(asked, error=error, silent=silent)
     values, ttl = _record(response, name, kind)
     authoritative = bool(response.flags & dns.flags.AA)
     return Answer(asked, values, ttl, authoritative)
@@ -59,7 +60,7 @@ def addresses(servers: Sequence[str], name: str, *, timeout: float = TIMEOUT) ->
     """
     for server in servers:
         for kind in ("A", "AAAA"):
-            response, _, _ = _query(server, name, kind, timeout)
+            response, *_ = _query(server, name, kind, timeout)
             if response is None:
                 break
             chain = _chain(response)
@@ -83,16 +84,16 @@ def split_server(server: str) -> tuple[str, int]:
     return server, 53
 
 
-def _query(server: str, name: str, kind: str, timeout: float) -> tuple[Any, str, str]:
-    """Return the response (or None), the server that gave it, and why there is none."""
+def _query(server: str, name: str, kind: str, timeout: float) -> tuple[Any, str, str, bool]:
+    """Return the response (or None), the server, why there is none, and whether nothing came back."""
     import dns.exception
     import dns.message
     import dns.rcode
 
     servers = [server] if server else _system_servers()
     if not servers:
-        return None, "this machine's resolver", "this machine has no DNS server (/etc/resolv.conf)"
-    error = ""
+        return None, "this machine's resolver", "this machine has no DNS server (/etc/resolv.conf)", True
+    error, silent = "", True
     for each in servers:
         address, port = split_server(each)
         for _ in range(ATTEMPTS):
@@ -105,11 +106,12 @@ def _query(server: str, name: str, kind: str, timeout: float) -> tuple[Any, str,
                 error = _reason(problem)
                 break
             if response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                return response, each, ""
+                return response, each, "", False
+            silent = False
             error = _REFUSALS.get(dns.rcode.to_text(response.rcode()), "cannot answer")
             error = f"{error} ({dns.rcode.to_text(response.rcode())})"
             break
-    return None, servers[-1], error
+    return None, servers[-1], error, silent
 
 
 def _exchange(query: Any, address: str, port: int, timeout: float) -> Any:
