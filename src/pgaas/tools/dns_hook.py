@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pgaas.errors import TimedOut, ToolFailed, ToolMissing
-from pgaas.tools.command import Mask, inherited_environment, run
+from pgaas.tools.command import inherited_environment, run
 
 Action = Literal["check", "set", "delete"]
 ANY_CODE = range(-128, 256)
@@ -65,7 +65,7 @@ def run_hook(program: str, action: Action, record: HookRecord, *, root: Path, ti
     if done.returncode == 0:
         return
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    said = f": {Mask(secrets)(lines[-1])[:500]}" if lines else ", and said nothing on stderr"
+    said = f": {lines[-1][:500]}" if lines else ", and said nothing on stderr"
     how = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
     raise ToolFailed(
         f"the DNS program {program} failed to {action} {record.name} ({how}){said}",
