@@ -112,6 +112,7 @@ def test_a_bundle_that_cannot_be_written_is_exit_6(pair: Pair, pgaas) -> None:
     assert ran.code == 6
     assert "local1: local-ic1-local1-client-ca-bundle: not allowed: may not patch" in ran.err
     assert "server-ca-bundle" in ran.out
+    assert "client-ca-bundle" not in ran.out
 
 
 def test_nothing_that_is_printed_is_a_key(pair: Pair, pgaas) -> None:

@@ -194,8 +194,9 @@ def test_a_bundle_that_cannot_be_written_is_told_once_and_tried_again(pair: Pair
     pair.make(HERE)
     pair.servers[HERE].answers[f"PATCH {BUNDLE}"] = failure(403, "Forbidden", "may not patch")
     hook = bundles(pair, notes)
-    hook(LOOK)
-    hook(LOOK)
+    hook._look(5.0)
+    hook._look(5.0)
+    assert hook._meeting is None
     (note,) = notes.notes
     assert "local-ic1-local1-client-ca-bundle of local1 could not be written: not allowed" in note
     del pair.servers[HERE].answers[f"PATCH {BUNDLE}"]
@@ -218,6 +219,30 @@ def test_a_ca_that_does_not_come_ends_with_what_to_run(pair: Pair, notes: Notes)
     ticks = iter(range(0, 10_000, 30))
     bundles(pair, notes).settle(clock=lambda: float(next(ticks)), sleep=lambda _: None)
     assert notes.notes == [f"local-ic1-local1 waits for its bundle of client CAs: {SYNC} writes it"]
+
+
+def test_it_goes_on_until_the_servers_certificate_is_there_too(pair: Pair, notes: Notes) -> None:
+    pair.make(HERE)
+    root = pair.own(HERE, "server")
+    pair.remove(HERE, "server")
+    hook = bundles(pair, notes)
+    hook._look(5.0)
+    assert hook._meeting is None
+    assert pair.client_bundle(HERE) == pair.own(HERE)
+    pair.secret(HERE, "server", root)
+    hook.settle()
+    assert pair.server_bundle(HERE) == root
+
+
+def test_what_another_side_gains_of_its_own_is_not_told_as_this_ones(pair: Pair, notes: Notes) -> None:
+    for dc in (HERE, THERE):
+        pair.make(dc)
+        settled(pair, notes, dc)
+    notes.notes.clear()
+    pair.make(THERE, leaf=False)
+    settled(pair, notes)
+    assert pair.own(THERE) in pair.client_bundle(THERE)
+    assert notes.notes == []
 
 
 def test_work_in_the_background_hands_its_errors_over() -> None:

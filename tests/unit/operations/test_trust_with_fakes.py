@@ -230,6 +230,14 @@ def test_without_a_bundle_a_side_that_is_created_is_stale(pair: Pair) -> None:
     assert state.detail == f"local-ic1-local1-{CLIENTS} is missing; local-ic1-local1-{SERVERS} is missing"
 
 
+def test_a_server_bundle_that_would_be_empty_is_not_missed(pair: Pair) -> None:
+    pair.make(HERE)
+    pair.remove(HERE, "server")
+    assert look(pair).detail == f"local-ic1-local1-{CLIENTS} is missing"
+    assert [each.purpose for each in written(pair)] == ["client"]
+    assert not look(pair).stale
+
+
 def test_days_left_are_those_of_the_authority_that_ends_first(trusting: Pair) -> None:
     assert look(trusting).days_left == 3650
     trusting.make(THERE, days=12)
@@ -256,6 +264,7 @@ def test_a_bundle_that_cannot_be_read_is_stale_and_mended(trusting: Pair, text: 
     content = {"key": private_pem(trusting.keys[HERE])}.get(text, text).encode(errors="surrogateescape")
     trusting.live(HERE, SECRET, CLIENTS)["data"]["ca.crt"] = base64.b64encode(content).decode()
     assert look(trusting).stale
+    assert look(trusting).detail.startswith("ca.crt of Secret ")
     written(trusting)
     assert trusting.client_bundle(HERE) == trusting.own(HERE) + trusting.own(THERE)
 
