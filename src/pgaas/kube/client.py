@@ -12,6 +12,7 @@ from pgaas.errors import KubernetesError
 from pgaas.kube.credentials import with_credential
 from pgaas.kube.errors import Asked, translated
 from pgaas.kube.kubeconfig import SERVICE_ACCOUNT, kubeconfig_paths, load_kubeconfig, select_context
+from pgaas.kube.models import FIRST_USE, model_of
 from pgaas.kube.resources import KNOWN_KINDS, Kind, Object, dig, name_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Api:
         """Return an object, or None if it, its namespace or its very kind is not there."""
         asked = self._asked("get", kind, name, namespace)
         return self._call(
-            asked, lambda client: dict(client.get(_model(kind), name, **_in(kind, namespace))), missing=None
+            asked, lambda client: dict(client.get(model_of(kind), name, **_in(kind, namespace))), missing=None
         )
 
     def find(
@@ -66,7 +67,7 @@ class Api:
         where = {"namespace": namespace or "*"} if kind.namespaced else {}
 
         def ask(client: Any) -> list[Object]:
-            found = client.list(_model(kind), **where, labels=dict(labels or {}), fields=dict(fields or {}))
+            found = client.list(model_of(kind), **where, labels=dict(labels or {}), fields=dict(fields or {}))
             return [dict(item) for item in found]
 
         return self._call(asked, ask, missing=[])
@@ -80,7 +81,7 @@ class Api:
         asked = self._asked("apply", kind, name_of(obj), namespace)
 
         def ask(client: Any) -> Object:
-            sent = _model(kind)(obj)
+            sent = model_of(kind)(obj)
             options = {"field_manager": manager, "force": force, "dry_run": dry_run}
             return dict(client.apply(sent, name_of(obj), **_in(kind, namespace), **options))
 
@@ -93,7 +94,7 @@ class Api:
         named = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
 
         def ask(client: Any) -> Object:
-            sent = _model(kind)(named)
+            sent = model_of(kind)(named)
             where = _in(kind, namespace)
             return dict(client.create(sent, name_of(obj), **where, field_manager=FIELD_MANAGER))
 
@@ -111,7 +112,7 @@ class Api:
         def ask(client: Any) -> Object:
             where = _in(kind, namespace)
             return dict(
-                client.replace(_model(kind)(named), name_of(obj), **where, field_manager=FIELD_MANAGER)
+                client.replace(model_of(kind)(named), name_of(obj), **where, field_manager=FIELD_MANAGER)
             )
 
         return self._call(asked, ask)
@@ -121,7 +122,7 @@ class Api:
         asked = self._asked("delete", kind, name, namespace)
 
         def ask(client: Any) -> bool:
-            client.delete(_model(kind), name, **_in(kind, namespace))
+            client.delete(model_of(kind), name, **_in(kind, namespace))
             return True
 
         return self._call(asked, ask, missing=False)
@@ -312,6 +313,7 @@ def _connect(
     import httpx2
     from lightkube import Client
     from lightkube.config import client_adapter
+    from lightkube.core.decoders import decode_status
 
     from pgaas.kube.transport import kubeconfig_transport
 
@@ -319,7 +321,9 @@ def _connect(
     where = f'context "{selected["name"]}"'
     user = with_credential(selected["user"], str(selected["name"]))
     try:
-        config = _single_config(selected, user)
+        with FIRST_USE:
+            config = _single_config(selected, user)
+            decode_status(b"{}")
         options: dict[str, Any] = {
             "timeout": timeout,
             "transport": kubeconfig_transport(selected, config, transport),
@@ -363,16 +367,6 @@ def _single_config(selected: Mapping[str, Any], user: Mapping[str, Any]) -> Sing
             ],
         }
     ).get()  # type: ignore[return-value]
-
-
-@cache
-def _model(kind: Kind) -> Any:
-    """Return lightkube's class for a kind: core kinds too are dictionaries, and load no models."""
-    from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
-
-    base = GenericNamespacedResource if kind.namespaced else GenericGlobalResource
-    info = create_api_info(kind.group, kind.version, kind.kind, kind.plural)
-    return type(kind.kind, (base,), {"_api_info": info})
 
 
 def _in(kind: Kind, namespace: str | None) -> dict[str, str]:
