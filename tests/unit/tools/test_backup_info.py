@@ -73,7 +73,7 @@ def test_a_completed_one_without_what_a_restore_needs(name: str, value: str) -> 
         ({"status": ""}, "no status"),
         ({"status": "None"}, "no status"),
         ({"status": "done"}, "the status 'done'"),
-        ({"status": "X" * 10**5}, "the status 'XXX"),
+        ({"status": "Y" * 10**5}, "the status 'YYY"),
         ({"version": "17.6"}, "version is '17.6', which is no number"),
         ({"version": "9" * 10**5}, "no number"),
         ({"timeline": "-1"}, "no number"),
