@@ -107,6 +107,7 @@ def test_every_text_comes_back_as_it_went_in(values: list[str], keys: tuple[str,
     plain["cluster"]["parameters"] = parameters
     plain["cluster"]["services"][0]["annotations"] = parameters
     plain["cluster"]["plugins"][0]["parameters"] = parameters
+    own = plain["objectStores"][0]["name"]
     plain["objectStores"][0]["sidecarEnv"] = [{"name": "A", "value": value} for value in values]
     plain["imageCatalog"]["images"] = [{"major": 17, "image": value} for value in values]
     plain["scheduledBackup"]["schedule"] = values[0]
@@ -118,8 +119,8 @@ def test_every_text_comes_back_as_it_went_in(values: list[str], keys: tuple[str,
     service = spec["managed"]["services"]["additional"][0]
     assert service["serviceTemplate"]["metadata"]["annotations"] == parameters
     assert spec["plugins"][0]["parameters"] == parameters
-    store = only(found, "ObjectStore")["spec"]["instanceSidecarConfiguration"]
-    assert [each["value"] for each in store["env"]] == values
+    store = next(each for each in of_kind(found, "ObjectStore") if each["metadata"]["name"] == own)
+    assert [each["value"] for each in store["spec"]["instanceSidecarConfiguration"]["env"]] == values
     assert [each["image"] for each in only(found, "ImageCatalog")["spec"]["images"]] == values
     assert only(found, "ScheduledBackup")["spec"]["schedule"] == values[0]
     groups = [each["subjects"][0]["name"] for each in of_kind(found, "RoleBinding")]

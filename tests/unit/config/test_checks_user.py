@@ -21,7 +21,7 @@ BASE = HEAD + dedent("""\
 
 
 def allow(confs: Confs, text: str) -> None:
-    confs.replace(CLIENTS.format("local"), "enabled: false\n", f"enabled: false\n    allow: {text}\n")
+    confs.replace(CLIENTS.format("local"), "enabled: true\n", f"enabled: true\n    allow: {text}\n")
 
 
 @pytest.mark.parametrize(

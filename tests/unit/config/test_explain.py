@@ -140,3 +140,5 @@ def test_a_primary_that_is_not_written_is_the_first(confs: Confs) -> None:
     confs.replace(CLIENTS.format("prod"), "primaryDatacenter: dc1", "originDatacenter: dc2")
     leaf = one(confs, "client.primaryDatacenter", Target("ic1", "prod", "dc1"))
     assert (leaf.value, leaf.file, leaf.note) == ("dc1", "", "the first of datacenters")
+    confs.replace(CLIENTS.format("prod"), "originDatacenter: dc2", "primaryDatacenter: dc2")
+    assert one(confs, "client.originDatacenter", Target("ic1", "prod", "dc1")).value == "dc1"

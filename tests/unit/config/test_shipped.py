@@ -15,7 +15,7 @@ TARGETS = [
     "ic1/pprod/dc2", "ic1/prod/dc1", "ic1/prod/dc2", "is1/pic/dc1", "is1/staging/dc1",
 ]  # fmt: skip
 SCALING = {  # instances, max_connections, retention, datacenters, ic1 replicates
-    "local": (1, "50", "7d", ["local1", "local2"], False),
+    "local": (1, "50", "7d", ["local1", "local2"], True),
     "hp": (2, "200", "14d", ["dc1"], False),
     "perf": (2, "200", "14d", ["dc1"], False),
     "pprod": (3, "300", "30d", ["dc1", "dc2"], True),

@@ -173,6 +173,8 @@ def make_world(folder: Path, s3: FakeS3) -> World:
     (folder / "helmfile.yaml").touch()
     server = FakeServer()
     world = World(folder, server, s3)
+    # One cluster by itself: tests of pairs have worlds of their own.
+    world.edit("admin/local/clients.yaml", "enabled: true", "enabled: false")
     world.edit("admin/local/datacenters.yaml", "http://192.168.49.2:30333", s3.url)
     server.raw["/version"] = {"gitVersion": "v1.36.3"}
     for path, kinds in KINDS.items():
