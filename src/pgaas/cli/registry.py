@@ -28,6 +28,8 @@ COMMANDS = {
     },
     "Two datacenters": {
         "switchover": "Move the primary to another datacenter without losing a row.",
+        "rebuild": "Make a diverged or lost datacenter's cluster anew from the primary.",
+        "fence": "Keep a datacenter's cluster from taking writes; its volumes stay.",
         "trust": "Show and mend whom each datacenter's clusters and clients trust.",
     },
     "Housekeeping": {

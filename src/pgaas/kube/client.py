@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pgaas.errors import KubernetesError
 from pgaas.kube.credentials import with_credential
 from pgaas.kube.errors import Asked, translated
+from pgaas.kube.execute import execute
 from pgaas.kube.kubeconfig import SERVICE_ACCOUNT, kubeconfig_paths, load_kubeconfig, select_context
 from pgaas.kube.models import FIRST_USE, model_of
 from pgaas.kube.resources import KNOWN_KINDS, Kind, Object, dig, name_of
@@ -127,6 +129,22 @@ class Api:
 
         return self._call(asked, ask, missing=False)
 
+    def patch_status(self, kind: Kind, name: str, namespace: str, status: Object) -> None:
+        """Change fields of an object's status, which are its operator's: only to have it look again."""
+        asked = self._asked("patch", kind, name, namespace)
+        path = f"/apis/{kind.api_version}/namespaces/{namespace}/{kind.plural}/{name}/status"
+
+        def ask(_: Any) -> None:
+            response = self._connection()[1].patch(
+                path,
+                json={"status": status},
+                params={"fieldManager": FIELD_MANAGER},
+                headers={"Content-Type": "application/merge-patch+json"},
+            )
+            response.raise_for_status()
+
+        self._call(asked, ask)
+
     def logs(self, pod: str, container: str, namespace: str, *, tail: int) -> list[str]:
         """Return the last lines of a container's log, or none if it has not started or is gone."""
         asked = Asked(f"log {namespace}/{pod} {container}", self.context, self.server)
@@ -146,10 +164,8 @@ class Api:
         """Run a program in a container and return its stdout; raise KubernetesError if it fails."""
         asked = Asked(f"exec {namespace}/{pod} {container}", self.context, self.server)
 
-        def ask(client: Any) -> tuple[int, str, str]:
-            options = {"namespace": namespace, "container": container, "timeout": timeout}
-            done = client.exec(pod, command=argv, stdout=True, stderr=True, **options)
-            return int(done.exit_code), str(done.stdout), str(done.stderr)
+        def ask(_: Any) -> tuple[int, str, str]:
+            return execute(self._connection()[1], pod, container, namespace, argv, timeout=timeout)
 
         code, stdout, stderr = self._call(asked, ask)
         if code:
@@ -172,20 +188,15 @@ class Api:
     ) -> None:
         """Run a program in a container and hand over its output line by line, until `take` returns true.
 
-        The program is left to itself then: it ends when it next writes. It ends quietly after `timeout`
-        seconds too; raise KubernetesError if it cannot be run.
+        It ends quietly after `timeout` seconds too; raise KubernetesError if the program cannot be run.
         """
+        import httpx2
+
         asked = Asked(f"exec {namespace}/{pod} {container}", self.context, self.server)
-        lines = _Lines(take)
 
-        def ask(client: Any) -> None:
-            import httpx2
-
-            options = {"namespace": namespace, "container": container, "timeout": timeout}
-            try:
-                client.exec(pod, command=argv, stdout=lines, stderr=True, **options)
-            except (_Enough, httpx2.ReadTimeout):
-                return
+        def ask(_: Any) -> None:
+            with contextlib.suppress(httpx2.ReadTimeout):
+                execute(self._connection()[1], pod, container, namespace, argv, timeout=timeout, take=take)
 
         self._call(asked, ask)
 
@@ -260,26 +271,6 @@ class Api:
             if self._connected is None:
                 self._connected = _connect(self._selected, self._transport)
             return self._connected
-
-
-class _Enough(Exception):
-    """Whoever takes the lines has seen what it waited for."""
-
-
-class _Lines:
-    """Cut a stream of bytes into lines; it has what lightkube asks of a binary file that is written to."""
-
-    def __init__(self, take: Callable[[str], bool]) -> None:
-        self._take = take
-        self._rest = b""
-
-    def write(self, content: bytes) -> int:
-        """Take a piece of the stream; raise _Enough once enough was seen."""
-        *lines, self._rest = (self._rest + content).split(b"\n")
-        for line in lines:
-            if line.strip() and self._take(line.decode(errors="replace")):
-                raise _Enough
-        return len(content)
 
 
 @cache

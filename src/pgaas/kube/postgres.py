@@ -10,30 +10,45 @@ from pgaas.kube.client import Api
 
 CONTAINER = "postgres"
 ASK_SECONDS = 20.0
-# A replica knows its timeline from the last WAL that it applied: its control file's checkpoint may be older.
+# No function tells which timeline a replica applies, and its control file only learns of it with a
+# restartpoint: the newest file of the segment that was applied last does.
 POSITION = """
-select pg_is_in_recovery(),
-       case when pg_is_in_recovery() then r.min_recovery_end_timeline
+select pg_is_in_recovery() recovering,
+       case when pg_is_in_recovery() then coalesce((
+              select max(('x' || substr(name, 1, 8))::bit(32)::int) from pg_ls_waldir()
+              where substr(name, 9) = (
+                select upper(lpad(to_hex(div(n, 4294967296)::bigint), 8, '0')
+                    || lpad(to_hex(div(mod(n, 4294967296), size)::bigint), 8, '0'))
+                from (select pg_last_wal_replay_lsn() - '0/1'::pg_lsn n,
+                             (select setting::bigint from pg_settings where name = 'wal_segment_size') size) x
+              )), r.min_recovery_end_timeline)
             else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end,
        case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end,
        s.system_identifier,
        coalesce(extract(epoch from now() - pg_last_xact_replay_timestamp()), -1),
        coalesce(a.last_archived_wal, ''),
-       coalesce(extract(epoch from now() - a.last_archived_time), -1)
+       coalesce(extract(epoch from now() - a.last_archived_time), -1),
+       case when pg_is_in_recovery() then '' else coalesce(translate(pg_read_file('pg_wal/' || lpad(to_hex(
+         ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int), 8, '0') || '.history',
+         true), chr(10) || chr(9) || chr(124), '; '), '') end
 from pg_control_recovery() r, pg_control_system() s, pg_stat_archiver a
 """
-# Ends by itself after its time, and as soon as nobody reads what psql writes.
+# Ends by itself: at the goal, or after its time. PostgreSQL may be restarted meanwhile.
 WATCH = r"""
+trap 'kill $(jobs -p) 2>/dev/null' EXIT
 end=$((SECONDS + $3))
 while [ $SECONDS -lt $end ]; do
   if [ "$4" = 1 ]; then
     startup=$(psql -XAtqc "select pid from pg_stat_activity where backend_type = 'startup'" 2>/dev/null)
-    [ -n "$startup" ] &&
-      (while [ $SECONDS -lt $end ] && kill -HUP "$startup" 2>/dev/null; do sleep "$2"; done) &
+    if [ -n "$startup" ]; then
+      while [ $SECONDS -lt $end ] && kill -HUP "$startup"; do sleep "$2"; done >/dev/null 2>&1 &
+    fi
   fi
-  printf '%s \\watch %s\n' "$1" "$2" | timeout "$3" psql -XAtq 2>/dev/null || true
-  [ -n "${!:-}" ] && kill "$!" 2>/dev/null
-  printf '\n' || exit 0
+  while IFS='|' read -r reached line; do
+    [ -n "$line" ] && printf '%s\n' "$line"
+    [ "$reached" = t ] && exit 0
+  done < <(printf '%s \\watch %s\n' "$1" "$2" | timeout "$3" psql -XAtq 2>/dev/null)
+  kill $(jobs -p) 2>/dev/null
   sleep 0.2
 done
 """
@@ -45,7 +60,8 @@ class Position:
 
     `lsn` is the last position written, or replayed if it is in recovery; `replay_age` are the seconds since
     the last transaction that it replayed was committed, and `archive_age` those since it archived
-    `archived_wal`; each is None where there is none.
+    `archived_wal`; each is None where there is none. `history` is a primary's own: each earlier timeline and
+    the LSN at which it was left.
     """
 
     in_recovery: bool
@@ -55,6 +71,7 @@ class Position:
     replay_age: float | None
     archived_wal: str
     archive_age: float | None
+    history: tuple[tuple[int, str], ...] = ()
 
 
 def ask(api: Api, pod: str, namespace: str, sql: str, *, timeout: float = ASK_SECONDS) -> str:
@@ -72,7 +89,7 @@ def parse_position(line: str, pod: str = "") -> Position:
     """Return the position that a line of the query says; raise KubernetesError if it says none."""
     parts = line.strip().split("|")
     try:
-        recovering, timeline, lsn, system_id, replayed, archived, archived_ago = parts
+        recovering, timeline, lsn, system_id, replayed, archived, archived_ago, history = parts
         return Position(
             in_recovery={"t": True, "f": False}[recovering],
             timeline=int(timeline or 0),
@@ -81,6 +98,7 @@ def parse_position(line: str, pod: str = "") -> Position:
             replay_age=_age(replayed),
             archived_wal=archived,
             archive_age=_age(archived_ago),
+            history=_history(history),
         )
     except (ValueError, KeyError) as error:
         raise KubernetesError(
@@ -94,44 +112,48 @@ def _age(seconds: str) -> float | None:
     return None if found < 0 else found
 
 
+def _history(text: str) -> tuple[tuple[int, str], ...]:
+    """Return what a timeline history file says; its lines end in a reason, which is for people."""
+    found = []
+    for line in text.split(";"):
+        words = line.split()
+        if len(words) > 1 and words[0].isdigit():
+            found.append((int(words[0]), words[1]))
+    return tuple(found)
+
+
 def watch_positions(
     api: Api,
     pod: str,
     namespace: str,
-    take: Callable[[Position], bool],
+    take: Callable[[Position], None],
     *,
+    goal: int | None,
     every: float,
     timeout: float,
     wake: bool = False,
-) -> bool:
-    """Hand over an instance's position again and again, until `take` returns true or the time is over.
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Hand over an instance's position again and again, until it takes writes, or the time is over.
 
-    Return whether `take` did. It is one process in the container for the whole watch, which survives
-    restarts of PostgreSQL. With `wake`, a recovering instance asks its archive for the next WAL at once,
-    again and again: its startup process waits `wal_retrieve_retry_interval` (5 s) between two tries, and
-    SIGHUP wakes it up (StartupProcSigHupHandler in PostgreSQL's startup.c). Only that process gets it: a
-    reload of the whole server would make the operator see settings that wait for a restart, and restart it.
+    With a `goal` it ends at that LSN too, and as soon as `stopped` says so. It is one process in the
+    container for the whole watch, which survives restarts of PostgreSQL. With `wake`, a recovering instance
+    asks its archive for the next WAL at once, again and again: its startup process waits
+    `wal_retrieve_retry_interval` (5 s) between two tries, and SIGHUP wakes it up (StartupProcSigHupHandler in
+    PostgreSQL's startup.c). Only that process gets it: a reload of the whole server would make the operator
+    see settings that wait for a restart, and restart it.
     """
-    done = False
 
     def line(text: str) -> bool:
-        nonlocal done
         try:
-            found = parse_position(text)
+            take(parse_position(text))
         except KubernetesError:
             return False
-        done = take(found)
-        return done
+        return stopped()
 
-    argv = [
-        "bash",
-        "-c",
-        WATCH,
-        "watch",
-        " ".join(POSITION.split()),
-        str(every),
-        str(int(timeout) + 1),
-        str(int(wake)),
-    ]
-    api.stream(pod, CONTAINER, namespace, argv, line, timeout=timeout)
-    return done
+    reached = "not pg_is_in_recovery()"
+    if goal is not None:
+        reached += f" or pg_last_wal_replay_lsn() >= '{goal >> 32:X}/{goal & 0xFFFFFFFF:X}'::pg_lsn"
+    query = f"select coalesce({reached}, false), p.* from ({' '.join(POSITION.split())}) p"
+    argv = ["bash", "-c", WATCH, "watch", query, str(every), str(int(timeout) + 1), str(int(wake))]
+    api.stream(pod, CONTAINER, namespace, argv, line, timeout=timeout + 5)

@@ -12,17 +12,17 @@ from pgaas.config.registry import write_primary
 from pgaas.errors import NotHealthy, PgaasError
 from pgaas.kube.promotion import Token
 from pgaas.operations.exclusive import Exclusive
-from pgaas.operations.moving import wait_promoted
+from pgaas.operations.moving import catch_up, wait_promoted
 from pgaas.operations.pair import Subjects, load_pair, look_at
 from pgaas.operations.primary_name import NameMove
 from pgaas.operations.progress import Outcome, Silent
 from pgaas.operations.settle import (
     Written,
     backup_done,
+    databases_applied,
     following,
     new_backup,
     settle_release,
-    wait_following,
     write_through,
 )
 from pgaas.operations.subject import Subject
@@ -93,6 +93,14 @@ def finish(
     side = look_at(subjects[dc])
     part("operator", lambda _: wait_promoted(side, token, timeout=timeout, progress=Silent()))
     side = look_at(subjects[dc])
+
+    def databases(outcome: Outcome) -> None:
+        missing = databases_applied(side, timeout=timeout)
+        if missing:
+            raise NotHealthy(f"not applied: {missing}", next_step=side.subject.command("status"))
+        outcome.text = "applied"
+
+    part("databases", databases)
     asked = ""
 
     def ask_backup(outcome: Outcome) -> None:
@@ -144,10 +152,12 @@ def _settle(root: Path, subject: Subject, right: Exclusive, outcome: Outcome) ->
 
 
 def _follow(subjects: Subjects, dc: str, primary: str, outcome: Outcome) -> None:
-    seen = wait_following(subjects, dc, primary, timeout=FOLLOW_SECONDS, progress=Silent())
-    ok, outcome.text = following(seen, look_at(subjects[primary]))
+    side, leader = look_at(subjects[dc]), look_at(subjects[primary])
+    ok, detail = following(side, leader)
     if not ok:
         raise NotHealthy(
-            f"{subjects[dc].cluster} does not follow: {outcome.text}",
-            next_step=f"if it stays so: {subjects[dc].command('rebuild')}",
+            f"{side.name} does not follow: {detail}",
+            next_step=f"if it stays so: {side.subject.command('rebuild')}",
         )
+    there = catch_up(leader, side, timeout=FOLLOW_SECONDS, progress=Silent())
+    outcome.text = f"has all up to {there.lsn} on timeline {there.timeline}"

@@ -64,24 +64,22 @@ def catch_up(primary: Side, replica: Side, *, timeout: float, progress: Progress
     goal = lsn_value(there.lsn)
     last = NONE_YET
 
-    def take(found: Position) -> bool:
+    def take(found: Position) -> None:
         nonlocal last
         last = found
         behind = max(goal - lsn_value(found.lsn), 0)
         progress.detail(f"{replica.dc} has {behind / 1048576:.1f} MiB to apply")
-        return lsn_value(found.lsn) >= goal
 
-    caught = watch_positions(
-        replica.reached(),
-        replica.instance,
-        replica.subject.namespace,
-        take,
-        every=LOOK_EVERY,
-        timeout=timeout,
-        wake=True,
+    reached, instance, namespace = replica.reached(), replica.instance, replica.subject.namespace
+    watch_positions(
+        reached, instance, namespace, take, goal=goal, every=LOOK_EVERY, timeout=timeout, wake=True
     )
-    if caught and last.system_id == there.system_id:
-        return there
+    if lsn_value(last.lsn) >= goal:
+        # A replica notes down its timeline with a restartpoint; that LSN may lie on another one.
+        ask(reached, instance, namespace, "checkpoint", timeout=timeout)
+        last = position(reached, instance, namespace)
+        if (last.system_id, last.timeline) == (there.system_id, there.timeline):
+            return there
     why = (
         f"it has another system id ({last.system_id} instead of {there.system_id})"
         if last.system_id and last.system_id != there.system_id
@@ -101,7 +99,8 @@ def demote_side(
 ) -> Token:
     """Make a side the replica of another cluster, and return the token for that one's promotion.
 
-    Done already, it only returns the token. Raise TimedOut, or KubernetesError for what the API refuses.
+    Done already, it only returns the token. A Cluster that is nudged is looked at again by its operator.
+    Raise TimedOut, or KubernetesError for what the API refuses.
     """
     side, namespace = pair[dc], pair[dc].subject.namespace
     api = side.reached()
@@ -112,9 +111,16 @@ def demote_side(
         right.check()
         _apply_when_allowed(lambda: apply_topology(api, side.name, namespace, wanted), timeout)
 
+    start, nudges = time.monotonic(), 0
+
     def probe() -> Seen:
-        nonlocal live
+        nonlocal live, nudges
         live = api.get(CLUSTER, side.name, namespace)
+        if not demotion_token(live) and time.monotonic() - start > (nudges + 1) * NUDGE_SECONDS:
+            # Measured: once PostgreSQL is down, neither the operator nor the instance manager looks again by
+            # itself before a kubelet's probe changes something, up to 25 s later.
+            nudges += 1
+            apply_topology(api, side.name, namespace, wanted, nudge=f"demotion-{nudges}")
         phase = str(dig(live, "status", "phase", default="not created"))
         return Seen((Item("demotion", bool(demotion_token(live)), phase),))
 
@@ -261,33 +267,31 @@ class _Watch(threading.Thread):
         """Watch in two parts: once the goal is reached, asking the archive again only holds things up."""
         while not self.stop.is_set() and not self.writable.is_set() and time.monotonic() < self._end:
             try:
+                # The shutdown checkpoint begins at the token's LSN, and must have been applied too.
                 watch_positions(
                     self._side.reached(),
                     self._side.instance,
                     self._side.subject.namespace,
                     self._take,
+                    goal=None if self.reached.is_set() else self._goal + 1,
                     every=LOOK_EVERY,
                     timeout=max(self._end - time.monotonic(), 1.0),
                     wake=not self.reached.is_set(),
+                    stopped=self.stop.is_set,
                 )
             except PgaasError as error:
                 self.detail = f"cannot be asked: {error.what}"
                 self.stop.wait(LOOK_EVERY)
 
-    def _take(self, found: Position) -> bool:
+    def _take(self, found: Position) -> None:
         if not found.in_recovery:
             self.reached.set()
             self.writable.set()
-            return True
-        if not self.reached.is_set():
-            behind = max(self._goal - lsn_value(found.lsn), 0)
-            self.detail = f"applies WAL, {behind / 1048576:.1f} MiB to go"
-            # Beyond the REDO location lies the shutdown checkpoint, which must have been applied too.
-            if lsn_value(found.lsn) > self._goal:
-                self.reached.set()
-                self.detail = "all WAL is applied, PostgreSQL promotes"
-                return True
-        return self.stop.is_set()
+        elif lsn_value(found.lsn) > self._goal:
+            self.reached.set()
+            self.detail = "all WAL is applied, PostgreSQL promotes"
+        else:
+            self.detail = f"applies WAL, {(self._goal - lsn_value(found.lsn)) / 1048576:.1f} MiB to go"
 
 
 def _apply_when_allowed(apply: Callable[[], Object], timeout: float) -> None:

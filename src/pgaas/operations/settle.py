@@ -13,21 +13,21 @@ from pathlib import Path
 from pgaas.config.naming import client_certificate_name, server_ca_bundle_name
 from pgaas.errors import KubernetesError, PgaasError
 from pgaas.kube.client import FIELD_MANAGER, Api
-from pgaas.kube.promotion import HELM, owners_of_primary, release_topology
-from pgaas.kube.resources import CLUSTER, CONFIG_MAP, SECRET, dig, name_of
+from pgaas.kube.promotion import HELM, lsn_value, owners_of_primary, release_topology
+from pgaas.kube.resources import CLUSTER, CONFIG_MAP, DATABASE, SECRET, dig, name_of
 from pgaas.kube.snapshot import BACKUP_DONE, backups_of
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
 from pgaas.operations.backup import checkpoint, follow_backup, running_backup, start_backup
 from pgaas.operations.deploy import sync
 from pgaas.operations.exclusive import Exclusive
-from pgaas.operations.pair import Pair, Side, Subjects, look_at
+from pgaas.operations.pair import Pair, Side
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject
 
 BACKUP_PURPOSE = "new-primary"
-FOLLOW_SECONDS = 120.0
 CONNECT_SECONDS = 5
 # A transaction that has an id of its own writes a commit record: that is a write, and leaves nothing behind.
+WAITING = "waiting for the cluster to become primary"
 WRITE = "select pg_current_xact_id()"
 
 
@@ -68,6 +68,34 @@ def settle_release(subject: Subject, api: Api, right: Exclusive, progress: Progr
             next_step=subject.command("create"),
         )
     return release_topology(api, live)
+
+
+def databases_applied(side: Side, *, timeout: float) -> str:
+    """Wait until the operator has looked at every Database of a new primary; return which it has not.
+
+    Measured with CloudNativePG 1.30: a Database that was applied before its cluster was demoted stays
+    "waiting for the cluster to become primary" after the promotion, until its status no longer says that this
+    generation was seen.
+    """
+    api, namespace = side.reached(), side.subject.namespace
+    looks = 0
+
+    def probe() -> Seen:
+        nonlocal looks
+        looks += 1
+        items = []
+        for database in api.find(DATABASE, namespace):
+            if dig(database, "spec", "cluster", "name") != side.name:
+                continue
+            applied = dig(database, "status", "applied") is True
+            message = str(dig(database, "status", "message", default="not applied"))
+            if message == WAITING and looks % 10 == 1:
+                api.patch_status(DATABASE, name_of(database), namespace, {"observedGeneration": 0})
+            items.append(Item(name_of(database), applied, message))
+        return Seen(tuple(items))
+
+    waited = wait_for(probe, timeout=timeout, interval=0.5, on_change=lambda _: None)
+    return "; ".join(f"{item.name}: {item.detail}" for item in waited.seen.missing)
 
 
 def new_backup(side: Side, *, progress: Progress) -> str:
@@ -155,41 +183,34 @@ def write_through(side: Side, name: str, addresses: list[str]) -> Written:
     return Written(True, where, time.monotonic() - start)
 
 
-def wait_following(subjects: Subjects, dc: str, primary: str, *, timeout: float, progress: Progress) -> Side:
-    """Wait until a side applies the WAL of the primary's present timeline; return it as it was seen last."""
-    seen = look_at(subjects[dc])
-
-    def probe() -> Seen:
-        nonlocal seen
-        seen = look_at(subjects[dc])
-        leader = look_at(subjects[primary])
-        ok, detail = following(seen, leader)
-        return Seen((Item(dc, ok, detail),))
-
-    wait_for(
-        probe, timeout=timeout, interval=2.0, on_change=lambda changed: progress.detail(changed[0].detail)
-    )
-    return seen
-
-
 def following(side: Side, primary: Side) -> tuple[bool, str]:
-    """Return whether a replica follows the primary, and what is seen of it.
+    """Return whether a replica can go on following the primary, and what is seen of it.
 
-    A healthy phase says nothing of it: a side that has diverged looks healthy and follows nothing.
+    A healthy phase says nothing of it: a side that has diverged looks healthy and follows nothing. It may be
+    on an earlier timeline for a while, as long as it is not beyond where the primary left that one.
     """
     if side.error:
         return False, f"unreachable: {side.error}"
-    if side.position is None:
+    here, there = side.position, primary.position
+    if here is None:
         return False, side.position_error or "no instance yet"
-    if primary.position is None:
+    if there is None:
         return False, f"{primary.name} cannot be asked: {primary.error or primary.position_error}"
-    if not side.position.in_recovery:
+    if not here.in_recovery:
         return False, "takes writes itself"
-    if side.position.system_id != primary.position.system_id:
-        return False, f"of another system ({side.position.system_id})"
-    if side.position.timeline != primary.position.timeline:
-        return False, f"on timeline {side.position.timeline}, the primary is on {primary.position.timeline}"
-    return True, f"on timeline {side.position.timeline}"
+    if here.system_id != there.system_id:
+        return False, f"of another system ({here.system_id})"
+    if here.timeline == there.timeline:
+        return True, f"on timeline {here.timeline}"
+    left_at = dict(there.history).get(here.timeline)
+    if left_at is None:
+        return (
+            False,
+            f"diverged: on timeline {here.timeline}, which is not in the history of {there.timeline}",
+        )
+    if lsn_value(here.lsn) > lsn_value(left_at):
+        return False, f"diverged: at {here.lsn} on timeline {here.timeline}, which ended at {left_at}"
+    return True, f"still on timeline {here.timeline}; timeline {there.timeline} begins where it is"
 
 
 def apis_of(pair: Pair) -> Mapping[str, Api | str]:
