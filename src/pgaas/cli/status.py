@@ -3,38 +3,119 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pgaas.cli.options import DcOption, EnvOption, InsOption, Output, OutputOption, RootOption, root_folder
-from pgaas.cli.output import cell, out, out_json, out_table
-from pgaas.errors import NotHealthy
+import typer
+
+from pgaas.cli import status_pair
+from pgaas.cli.options import (
+    EnvOption,
+    InsOption,
+    Output,
+    OutputOption,
+    RootOption,
+    complete_dc,
+    root_folder,
+)
+from pgaas.cli.output import cell, out, out_table
+from pgaas.cli.watch import INTERVAL, View, parse_interval, run
+from pgaas.errors import NotHealthy, UsageError
 
 if TYPE_CHECKING:
     from pgaas.operations.status import Status
+
+DcOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dc",
+        help="One datacenter; without it, all of a client that replicates, or else its first.",
+        metavar="DC",
+        autocompletion=complete_dc,
+        show_default=False,
+    ),
+]
+WatchOption = Annotated[
+    bool, typer.Option("--watch", help="Look again and again, every SECONDS, until Ctrl-C.")
+]
+# Typer knows no option whose value may be left out.
+SecondsArgument = Annotated[
+    float | None,
+    typer.Argument(
+        help="With --watch: the time between two looks, by default 2 s.",
+        metavar="[SECONDS]",
+        parser=parse_interval,
+        show_default=False,
+    ),
+]
 
 
 def status(
     ins: InsOption,
     env: EnvOption,
     dc: DcOption = None,
+    watch: WatchOption = False,
+    seconds: SecondsArgument = None,
     output: OutputOption = Output.text,
     root: RootOption = None,
 ) -> None:
-    """Show how a cluster is: instances, roles, databases, archive, backups, certificates, services.
+    """Show how a cluster is, or both clusters of a client that replicates between two datacenters.
 
-    Exit 0 only when it is healthy, else 9 with the reasons.
+    With --dc, one cluster: instances, roles, databases, archive, backups, certificates, services. For a pair:
+    role, position, archive and trust on each side, how far the replica is behind, what a loss would cost now,
+    where DNS points, what confs say against what is live, which command is at work. A datacenter that cannot
+    be reached is told, not waited for.
+
+    Exit 0 only when it is healthy, else 9 with the reasons. With --watch, the last look counts; with
+    -o json, each look is one line.
 
     Examples:
-      pgaas status --ins ic1 --env local --dc local1
+      pgaas status --ins ic1 --env prod
       pgaas status --ins ic1 --env prod --dc dc1 -o json
+      pgaas status --ins ic1 --env prod --watch 5
     """
+    run(view_of(root_folder(root), ins, env, dc), output, interval(watch, seconds))
+
+
+def interval(watch: bool, seconds: float | None) -> float | None:
+    """Return the seconds between two looks, None for one look; raise UsageError for seconds alone."""
+    if seconds is not None and not watch:
+        raise UsageError(f"{seconds:g} s between which looks?", next_step=f"write --watch {seconds:g}")
+    return (seconds or INTERVAL) if watch else None
+
+
+def view_of(folder: Path, ins: str, env: str, dc: str | None) -> View[Any]:
+    """Return what is to be looked at: one cluster, or all of a client that replicates."""
     from pgaas.operations import status as operation
+    from pgaas.operations.status_pair import pair_status, replicates
     from pgaas.operations.target import find_target
 
-    folder = root_folder(root)
-    seen = operation.status(folder, find_target(folder, ins, env, dc))
-    out_json(asdict(seen)) if output is Output.json else show(seen)
-    raise_if_unhealthy(seen, f"pgaas create --ins {ins} --env {env} --dc {seen.datacenter}")
+    if dc is None and replicates(folder, ins, env):
+        return View(
+            look=lambda: pair_status(folder, ins, env),
+            show=status_pair.show,
+            line=status_pair.line,
+            plain=asdict,
+            judge=status_pair.raise_if_unhealthy,
+        )
+    target = find_target(folder, ins, env, dc)
+    create = f"pgaas create --ins {ins} --env {env} --dc {target.dc}"
+    return View(
+        look=lambda: operation.status(folder, target),
+        show=show,
+        line=line,
+        plain=asdict,
+        judge=lambda seen: raise_if_unhealthy(seen, create),
+    )
+
+
+def line(seen: Status) -> str:
+    """Return a status in one line."""
+    if not seen.created:
+        return f"{seen.cluster} is not created"
+    ready = f"{seen.instances_ready} ready of {seen.instances_wanted}"
+    state = "healthy" if seen.healthy else "NOT HEALTHY"
+    return "; ".join([f"{seen.cluster} ({seen.role}): {state}", seen.phase, ready, *seen.problems])
 
 
 def raise_if_unhealthy(seen: Status, create: str) -> None:
