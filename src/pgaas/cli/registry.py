@@ -28,6 +28,8 @@ COMMANDS = {
     },
     "Two datacenters": {
         "switchover": "Move the primary to another datacenter without losing a row.",
+        "demote": "Make a primary the replica of another datacenter's cluster.",
+        "promote": "Make a replica the primary, with a token or without.",
         "rebuild": "Make a diverged or lost datacenter's cluster anew from the primary.",
         "fence": "Keep a datacenter's cluster from taking writes; its volumes stay.",
         "trust": "Show and mend whom each datacenter's clusters and clients trust.",
