@@ -47,9 +47,10 @@ def common(seen: PairStatus) -> list[tuple[str, str]]:
     marked = ", ".join(seen.confs.lost_datacenters)
     says = f"primaryDatacenter: {seen.confs.primary_datacenter}"
     says += f", lostDatacenters: {marked}" if marked else ""
+    beside = "as it is live" if seen.primary else "no primary is seen to compare it with"
     return [
         ("primary", "TWO" if seen.two_primaries else seen.primary or "none is seen"),
-        ("confs", f"{says}; {'; '.join(seen.confs.differences) or 'as it is live'}"),
+        ("confs", f"{says}; {'; '.join(seen.confs.differences) or beside}"),
         ("DNS", f"{dns.name}: {dns.detail}"),
         ("estimated RPO", rpo),
         ("at work", _working(seen)),
@@ -105,6 +106,11 @@ def _state(side: SideState) -> str:
     )
 
 
+def _instances(side: SideState) -> str:
+    ready = side.instances_ready
+    return "" if ready is None else f"{ready} ready of {side.instances_wanted}"
+
+
 def _position(side: SideState) -> str:
     return f"timeline {side.timeline}, {side.lsn}" if side.lsn else side.position_error
 
@@ -138,12 +144,14 @@ def _archive(side: SideState) -> str:
     other = f", confs say {archive.configured}" if archive.server_name not in ("", archive.configured) else ""
     name = f"{archive.server_name or archive.configured}{other}"
     missing = f", {archive.missing} segments missing" if archive.missing else ""
-    return f"{name}: {'archiving' if archive.archiving else 'not archiving'}{missing}"
+    state = {True: ": archiving", False: ": not archiving", None: ""}[archive.archiving]
+    return f"{name}{state}{missing}"
 
 
 def _trust(side: SideState) -> str:
+    shown = side.trust.state != "ok" and not side.error
     days = "" if side.trust.days_left is None else f", {side.trust.days_left} days"
-    return f"{side.trust.state}{days}{f': {side.trust.detail}' if side.trust.state != 'ok' else ''}"
+    return f"{side.trust.state}{days}{f': {side.trust.detail}' if shown else ''}"
 
 
 def _certificate(side: SideState) -> str:
@@ -155,7 +163,7 @@ ROWS: dict[str, Callable[[SideState], object]] = {
     "role": lambda side: side.role,
     "state": _state,
     "phase": lambda side: side.phase + (f" ({side.phase_reason})" if side.phase_reason else ""),
-    "instances": lambda side: f"{side.instances_ready} ready of {side.instances_wanted}",
+    "instances": _instances,
     "takes writes": lambda side: side.writable,
     "position": _position,
     "following": lambda side: side.following,

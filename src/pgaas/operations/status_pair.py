@@ -23,14 +23,14 @@ class ArchiveState:
     """What one cluster's archive holds; ages are in seconds by S3's clock, None where there is nothing.
 
     `server_name` is the folder that the live cluster writes to, `configured` the one that confs name.
-    `archiving` is what the operator says, `missing` how many segments are missing behind the newest base
-    backup. `error` says why the archive cannot be read.
+    `archiving` is what the operator says, None if it cannot be asked; `missing` how many segments are missing
+    behind the newest base backup. `error` says why the archive cannot be read.
     """
 
     url: str
     server_name: str
     configured: str
-    archiving: bool
+    archiving: bool | None
     newest_wal: str
     newest_wal_age: float | None
     newest_backup: str
@@ -70,7 +70,7 @@ class SideState:
     phase: str
     phase_reason: str
     names_primary: str
-    instances_ready: int
+    instances_ready: int | None
     instances_wanted: int
     writable: bool | None
     timeline: int
@@ -247,7 +247,9 @@ def _side(parts: Parts, side: Side, primary: Side | None, *, two: bool) -> SideS
         phase=side.snapshot.phase if side.snapshot else "",
         phase_reason=str(dig(side.cluster, "status", "phaseReason", default="")),
         names_primary=side.named_primary if side.cluster else "",
-        instances_ready=int(dig(side.cluster, "status", "readyInstances", default=0)),
+        instances_ready=int(dig(side.cluster, "status", "readyInstances", default=0))
+        if side.cluster
+        else None,
         instances_wanted=side.subject.values.cluster.instances,
         writable=side.writable if where else None,
         timeline=where.timeline if where else 0,
@@ -279,7 +281,7 @@ def _archive(parts: Parts, side: Side) -> ArchiveState:
         url=found.url if found else "",
         server_name=server_name(side.cluster),
         configured=side.subject.server_name,
-        archiving=working.get("status") == "True",
+        archiving=working.get("status") == "True" if side.cluster else None,
         newest_wal=newest.name if newest else "",
         newest_wal_age=_age(found, newest.written) if newest else None,
         newest_backup=base.id if base else "",

@@ -131,7 +131,11 @@ def _judge_primary(found: Verdict, pair: Pair) -> None:
             return
         unseen = [side.dc for side in pair.sides.values() if side.error]
         if unseen:
-            found.add(f"no primary can be seen: it may be in {' or '.join(unseen)}")
+            seen = [side for side in pair.sides.values() if side.cluster and not is_hibernated(side)]
+            found.add(
+                f"no primary can be seen: it may be in {' or '.join(unseen)}",
+                *(f"if it stays away: {side.subject.command('promote')}" for side in seen[:1]),
+            )
         elif any(side.cluster and not is_hibernated(side) for side in pair.sides.values()):
             found.add(
                 "no side is the primary: a move is under way, or was interrupted",
