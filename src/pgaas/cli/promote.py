@@ -108,9 +108,7 @@ def show(done: Promotion) -> None:
     )
     out(f"commit {done.finished.clients_file}")
     if done.lost:
-        out(
-            f"{done.lost} is marked as lost: keep `pgaas fence --dc {done.lost} --wait-for-return 24h` running"
-        )
+        out(f"{done.lost} is marked as lost: keep pgaas fence --dc {done.lost} --wait-for-return 24h running")
 
 
 def as_json(done: Promotion, plan: Plan) -> dict[str, object]:

@@ -28,9 +28,9 @@ select pg_is_in_recovery() recovering,
        coalesce(extract(epoch from now() - pg_last_xact_replay_timestamp()), -1),
        coalesce(a.last_archived_wal, ''),
        coalesce(extract(epoch from now() - a.last_archived_time), -1),
-       case when pg_is_in_recovery() then '' else coalesce(translate(pg_read_file('pg_wal/' || lpad(to_hex(
-         ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int), 8, '0') || '.history',
-         true), chr(10) || chr(9) || chr(124), '; '), '') end
+       case when pg_is_in_recovery() then '' else coalesce(translate(pg_read_file(
+         'pg_wal/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.history', true),
+         chr(10) || chr(9) || chr(124), '; '), '') end
 from pg_control_recovery() r, pg_control_system() s, pg_stat_archiver a
 """
 # Ends by itself: at the goal, or after its time. PostgreSQL may be restarted meanwhile.

@@ -156,8 +156,9 @@ def promotion_failed(cluster: Object | None) -> str:
     return ""
 
 
-def promoted(cluster: Object | None, token: str) -> bool:
-    """Return whether a Cluster has taken a token (none for a forced promotion) and is healthy."""
+def promoted(cluster: Object | None) -> bool:
+    """Return whether a Cluster has taken the token in its spec, if there is one left, and is healthy."""
+    token = dig(cluster, "spec", "replica", "promotionToken", default="")
+    taken = not token or dig(cluster, "status", "lastPromotionToken") == token
     ready = condition(cluster or {}, "Ready").get("status") == "True"
-    healthy = dig(cluster, "status", "phase") == HEALTHY and ready
-    return healthy and (not token or dig(cluster, "status", "lastPromotionToken") == token)
+    return taken and ready and dig(cluster, "status", "phase") == HEALTHY

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pgaas.config.registry import write_primary
 from pgaas.errors import NotHealthy, PgaasError
-from pgaas.kube.promotion import Token
 from pgaas.operations.exclusive import Exclusive
 from pgaas.operations.moving import catch_up, wait_promoted
 from pgaas.operations.pair import Subjects, load_pair, look_at
@@ -51,7 +50,6 @@ def finish(
     root: Path,
     subjects: Subjects,
     dc: str,
-    token: Token | None,
     right: Exclusive,
     steps: Steps,
     name: NameMove,
@@ -91,7 +89,7 @@ def finish(
     part("write down the primary", note_down)
     part("primary's name", point)
     side = look_at(subjects[dc])
-    part("operator", lambda _: wait_promoted(side, token, timeout=timeout, progress=Silent()))
+    part("operator", lambda _: wait_promoted(side, timeout=timeout, progress=Silent()))
     side = look_at(subjects[dc])
 
     def databases(outcome: Outcome) -> None:

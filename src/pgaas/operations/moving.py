@@ -230,13 +230,13 @@ def promote_side(
     )
 
 
-def wait_promoted(side: Side, token: Token | None, *, timeout: float, progress: Progress) -> None:
+def wait_promoted(side: Side, *, timeout: float, progress: Progress) -> None:
     """Wait until the operator has noted the promotion and calls the cluster healthy; raise TimedOut."""
     api, namespace = side.reached(), side.subject.namespace
 
     def probe() -> Seen:
         live = api.get(CLUSTER, side.name, namespace)
-        ok = promoted(live, token.text if token else "")
+        ok = promoted(live)
         detail = str(dig(live, "status", "phase", default=""))
         return Seen((Item("cluster", ok, detail),), hopeless=promotion_failed(live))
 

@@ -154,7 +154,6 @@ def promote(
             plan.root,
             plan.subjects,
             plan.dc,
-            plan.token,
             right,
             steps,
             name,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pgaas.errors import NotHealthy, RefusedAsUnsafe
-from pgaas.kube.promotion import demotion_token
+from pgaas.kube.promotion import demotion_token, parse_token
 from pgaas.kube.resources import dig
 from pgaas.operations.pair import Pair, Side
 
@@ -46,26 +46,31 @@ def situation(pair: Pair, dc: str) -> Situation:
 def last_primary(pair: Pair) -> Side:
     """Return the side that was the primary last, when none is now.
 
-    A side keeps its token until it is the primary again, so a token that another side was promoted with is of
-    an earlier round. Raise NotHealthy if nothing tells.
+    That is one whose demotion is under way, or else the one whose token is of the latest end: a side keeps
+    its token until it is the primary again, so that there may be one of an earlier round too. Raise
+    NotHealthy if nothing tells, or if a side is on a later timeline than every token.
     """
-    used = {dig(side.cluster, "status", "lastPromotionToken", default="") for side in pair.sides.values()}
-    tokens = {side.dc: demotion_token(side.cluster) for side in pair.sides.values()}
-    fresh = [side for side in pair.sides.values() if tokens[side.dc] and tokens[side.dc] not in used]
     under_way = [
         side
         for side in pair.sides.values()
         if side.writable
         or dig(side.cluster, "status", "switchReplicaClusterStatus", "inProgress", default=False)
     ]
-    for found in (under_way, fresh):
-        if len(found) == 1:
-            return found[0]
-    rest = [side for side in pair.sides.values() if side.cluster and tokens[side.dc] not in used | {""}]
+    if len(under_way) == 1:
+        return under_way[0]
+    found = [
+        (token.timeline, token.lsn, side.dc)
+        for side in pair.sides.values()
+        if (text := demotion_token(side.cluster)) and (token := parse_token(text))
+    ]
+    timelines = [side.position.timeline for side in pair.sides.values() if side.position]
+    if not under_way and found and max(found)[0] >= max(timelines, default=0):
+        return pair[max(found)[2]]
     named = ", ".join(f"{side.dc}: {side.role}" for side in pair.sides.values())
     raise NotHealthy(
-        f"no side is the primary, and nothing tells which was the last ({named}; {len(rest)} with a token)",
-        next_step="a promotion without a token decides it: pgaas promote --dc …, after looking at both sides",
+        f"no side is the primary, and nothing tells which was the last ({named}; {len(found)} with a token, "
+        f"{len(under_way)} in a demotion)",
+        next_step="look at both sides; a promotion without a token decides it: pgaas promote --dc …",
     )
 
 

@@ -123,7 +123,7 @@ def _switch(
             f"stopped in the middle; run the same command again: {_again(subjects, dc)}"
         ) from interrupt
     finished = finish(
-        root, subjects, dc, token, right, steps, name, timeout=choices.timeout, backup=choices.wait_backup
+        root, subjects, dc, right, steps, name, timeout=choices.timeout, backup=choices.wait_backup
     )
     return SwitchedOver(
         pair[old].name, pair[dc].name, where.stage.value, (), rows, tuple(steps.taken), outage, finished
