@@ -94,7 +94,7 @@ def down(
 
 @app.command()
 def demo() -> None:
-    """Bring the lab up, create the client ic1, and query its database over TLS."""
+    """Bring the lab up, create the client ic1 in both datacenters, query it, and move its primary."""
     with changing("demo") as steps:
         lab.up(select("all"), steps)
         demonstration.run(steps)
