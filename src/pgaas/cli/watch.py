@@ -54,9 +54,7 @@ def run(view: View[Seen], output: Output, every: float | None) -> None:
     view.judge(seen)
 
 
-def watch(
-    view: View[Seen], output: Output, every: float, sleep: Callable[[float], None] = time.sleep
-) -> None:
+def watch(view: View[Seen], output: Output, every: float) -> None:
     """Look until Ctrl-C, then raise what is wrong with the last look.
 
     What keeps a look from being made is shown, and the next one tried; only a wrong call ends it at once.
@@ -71,7 +69,7 @@ def watch(
             draw(found)
             last = found
             sys.stdout.flush()
-            sleep(every)
+            pause(every)
     except KeyboardInterrupt as interrupt:
         # SIGTERM comes as a kind of it, and is no wish to see a result.
         if last is None or type(interrupt) is not KeyboardInterrupt:
@@ -79,6 +77,11 @@ def watch(
     if isinstance(last, PgaasError):
         raise last
     view.judge(last)
+
+
+def pause(seconds: float) -> None:
+    """Wait for the next look."""
+    time.sleep(seconds)
 
 
 def _live() -> bool:

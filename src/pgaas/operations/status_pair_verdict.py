@@ -103,7 +103,7 @@ def _judge_side(found: Verdict, parts: Parts, side: Side) -> None:
         lost = ", and is marked as lost: fence it when it returns" if marked else ""
         found.add(
             f"{side.dc} cannot be reached: {side.error}{lost}",
-            *([side.subject.command("fence")] if marked else []),
+            *([f"{side.subject.command('fence')} --wait-for-return 24h"] if marked else []),
         )
         return
     if side.cluster is None:

@@ -173,6 +173,18 @@ def test_the_primarys_side_is_away(world: PairWorld) -> None:
     assert (seen.loss.datacenter, seen.loss.seconds) == (HERE, 35.0)
 
 
+def test_a_lost_side_that_is_away_is_to_be_fenced_when_it_returns(world: PairWorld) -> None:
+    world.healthy(THERE)
+    world.confs(lostDatacenters="[local1]")
+    world.cluster(THERE)["metadata"]["annotations"] = {"pgaas.io/lost-datacenters": HERE}
+    world.down = {HERE}
+    seen = look(world)
+    [problem] = seen.problems
+    assert problem.endswith("did not answer in time, and is marked as lost: fence it when it returns")
+    assert seen.next_steps == ["pgaas fence --ins ic1 --env local --dc local1 --wait-for-return 24h"]
+    assert (seen.primary, seen.confs.lost_live) == (THERE, [HERE])
+
+
 def test_both_sides_are_away(world: PairWorld) -> None:
     world.healthy()
     world.down = {HERE, THERE}
@@ -245,6 +257,11 @@ def old_source(world: PairWorld) -> None:
     world.archive(HERE)
 
 
+def lost_in_confs(world: PairWorld) -> None:
+    world.confs(lostDatacenters=f"[{THERE}]")
+    world.hibernate(THERE)
+
+
 def demote_all(world: PairWorld) -> None:
     world.deploy(HERE, THERE)
 
@@ -302,7 +319,7 @@ WRONG: dict[str, tuple[Callable[[PairWorld], object], str, str]] = {
         "set primaryDatacenter: local1",
     ),
     "lost only in confs": (
-        lambda world: (world.confs(lostDatacenters=f"[{THERE}]"), world.hibernate(THERE)),
+        lost_in_confs,
         "marked as lost by confs: local2; by the live clusters: none",
         "correct lostDatacenters",
     ),
