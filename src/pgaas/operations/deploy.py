@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgaas.errors import KubernetesConflict, ToolFailed
-from pgaas.kube.client import Api
+from pgaas.kube.client import FIELD_MANAGER, Api
 from pgaas.kube.difference import Change, as_helm_applies, differences, parse_manifest
 from pgaas.kube.namespace import ensure_namespace
+from pgaas.kube.promotion import owners_of_primary, release_topology
 from pgaas.kube.release import PENDING, drop_stuck_release, latest_release
+from pgaas.kube.resources import CLUSTER
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject
 from pgaas.tools import helmfile
@@ -51,10 +53,11 @@ def deploy(subject: Subject, api: Api, progress: Progress, *, namespace: str) ->
             progress.detail("comparing with what is live")
             changes = changes_of(subject, api, fresh=False)
             _refuse_conflicts(changes, subject, api)
-            if not changes:
+            if not changes and not _left_with_pgaas(subject, api):
                 progress.finished("unchanged" if not made else "unchanged, but for the namespace's labels")
                 return Deployed(made)
         sync(subject, progress)
+        _give_back(subject, api)
         progress.finished(_summary(changes) if changes else "applied")
         return Deployed(True, tuple(changes))
     except KeyboardInterrupt as interrupt:
@@ -119,6 +122,18 @@ def _refuse_conflicts(changes: list[Change], subject: Subject, api: Api) -> None
             where=f'namespace {subject.namespace}, context "{api.context}"',
             next_step="put the live value into confs, or take the change back; then run this again",
         )
+
+
+def _left_with_pgaas(subject: Subject, api: Api) -> bool:
+    """Return whether a move that was broken off has left the topology's fields with pgaas."""
+    live = api.get(CLUSTER, subject.cluster, subject.namespace)
+    return live is not None and FIELD_MANAGER in owners_of_primary(live)
+
+
+def _give_back(subject: Subject, api: Api) -> None:
+    live = api.get(CLUSTER, subject.cluster, subject.namespace)
+    if live is not None:
+        release_topology(api, live)
 
 
 def _summary(changes: list[Change]) -> str:

@@ -85,7 +85,8 @@ def _primary(subject: Subject, live: Object) -> Row:
         "failed",
         f"the live primary is {running or subject.cluster}, but confs say {wanted or subject.cluster}: "
         "applying that would promote or demote it without a token",
-        "set primaryDatacenter (or replication) in clients.yaml to what is live; this command never moves it",
+        "bring clients.yaml up to date (git pull), or set primaryDatacenter there to what is live; to move it: "
+        f"pgaas switchover --ins {subject.target.ins} --env {subject.target.env} --to DC",
         RefusedAsUnsafe,
     )
 

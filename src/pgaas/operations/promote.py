@@ -11,7 +11,7 @@ from pgaas.errors import NotHealthy, PgaasError, RefusedAsUnsafe, UsageError
 from pgaas.kube.promotion import LOST_SIDE, Token, demotion_token, mark, parse_token
 from pgaas.kube.resources import dig
 from pgaas.operations.exclusive import exclusive
-from pgaas.operations.fence import hibernate
+from pgaas.operations.fence import fence_what_is_lost, hibernate
 from pgaas.operations.finish import Finished, finish
 from pgaas.operations.loss import LastKnown, Loss, estimate
 from pgaas.operations.moving import check_token, promote_side
@@ -132,6 +132,7 @@ def promote(
     side = plan.pair[plan.dc]
     name = NameMove(plan.subjects, plan.pair, plan.dc)
     with exclusive(plan.subjects.values(), "promote", progress) as right:
+        fence_what_is_lost(plan.pair, progress)
         lost = plan.pair[plan.lost] if plan.lost else None
         if plan.forced and lost:
             mark(side.reached(), side.cluster or {}, {LOST_SIDE: lost.dc})

@@ -14,13 +14,14 @@ from pgaas.kube.snapshot import server_name
 from pgaas.operations.create import Choices as CreateChoices
 from pgaas.operations.create import create
 from pgaas.operations.deploy import deploy
+from pgaas.operations.dns import primary_record
 from pgaas.operations.exclusive import Exclusive, exclusive
 from pgaas.operations.fence import hibernate, is_marked
 from pgaas.operations.finish import BACKUP_SECONDS
 from pgaas.operations.moving import catch_up
 from pgaas.operations.pair import Pair, Side, Subjects, datacenter_named, load_pair, look, look_at
 from pgaas.operations.preflight_s3 import unused_generation
-from pgaas.operations.progress import Progress
+from pgaas.operations.progress import Progress, Silent
 from pgaas.operations.removal import remove_leftovers, remove_release, wait_gone
 from pgaas.operations.settle import apis_of, backup_done, following, new_backup, settle_release
 from pgaas.operations.situation import refuse_split
@@ -133,9 +134,9 @@ def _rebuild(plan: Plan, right: Exclusive, steps: Steps, timeout: float, progres
             with steps(f"fence {dc}"):
                 hibernate(side, progress)
         with steps(f"remove {side.name}"):
-            remove_release(side.subject, api, progress)
-            wait_gone(side.subject, api, progress, timeout=timeout)
-            remove_leftovers(side.subject, api, progress)
+            remove_release(side.subject, api, Silent())
+            wait_gone(side.subject, api, Silent(), timeout=timeout)
+            remove_leftovers(side.subject, api, Silent())
         with steps("write down the new life") as outcome:
             generation = unused_generation(side.subject, api, "Active")
             path = write_rebuilt(root, target, generation, source)
@@ -146,8 +147,8 @@ def _rebuild(plan: Plan, right: Exclusive, steps: Steps, timeout: float, progres
         right.check()
         write_values(root, now[source].target, now[source].values)
         # A move may have left fields with pgaas: helm takes them over before it applies anything else.
-        settle_release(now[source], survivor.reached(), right, progress)
-        deployed = deploy(now[source], survivor.reached(), progress, namespace="Active")
+        settle_release(now[source], survivor.reached(), right, Silent())
+        deployed = deploy(now[source], survivor.reached(), Silent(), namespace="Active")
         outcome.text = "changed" if deployed.changed else "it knew"
     right.check()
     create(root, now[dc].target, CreateChoices(timeout=timeout), progress)
@@ -158,6 +159,11 @@ def _rebuild(plan: Plan, right: Exclusive, steps: Steps, timeout: float, progres
             progress.note("; ".join(failed))
         outcome.text = f"{len(written)} bundles changed"
     _clear_mark(look_at(now[source]), dc)
+    with steps("primary's name") as outcome:
+        # The side that was away may answer with what was true before.
+        seen = look(now)
+        record = primary_record(now, {name: each.api for name, each in seen.sides.items()})
+        outcome.text = "; ".join([f"leads to {source}", *record.point_to(source)])
     with steps(f"{dc} follows") as outcome:
         new, leader = look_at(now[dc]), look_at(now[source])
         ok, detail = following(new, leader)

@@ -10,6 +10,7 @@ from pgaas.errors import UsageError
 from pgaas.kube.promotion import Token, demotion_token, parse_token
 from pgaas.kube.resources import dig
 from pgaas.operations.exclusive import Exclusive, exclusive
+from pgaas.operations.fence import fence_what_is_lost
 from pgaas.operations.finish import Finished, finish
 from pgaas.operations.moving import catch_up, demote_side, promote_side
 from pgaas.operations.pair import Pair, Side, Subjects, datacenter_named, load_pair, look
@@ -72,6 +73,7 @@ def switchover(root: Path, ins: str, env: str, to: str, choices: Choices, progre
     if choices.dry_run:
         return _plan(subjects, dc, choices, progress)
     with exclusive(subjects.values(), "switchover", progress) as right:
+        fence_what_is_lost(look(subjects), progress)
         done = _switch(root, subjects, dc, choices, right, progress)
     return replace(done, seconds=time.monotonic() - start)
 
