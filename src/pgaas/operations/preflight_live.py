@@ -85,7 +85,7 @@ def _primary(subject: Subject, live: Object) -> Row:
         "failed",
         f"the live primary is {running or subject.cluster}, but confs say {wanted or subject.cluster}: "
         "applying that would promote or demote it without a token",
-        "bring clients.yaml up to date (git pull), or set primaryDatacenter there to what is live; to move it: "
+        "bring clients.yaml up to date (git pull), or set primaryDatacenter to what is live; to move it: "
         f"pgaas switchover --ins {subject.target.ins} --env {subject.target.env} --to DC",
         RefusedAsUnsafe,
     )
