@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass, field
 
-from pgaas.errors import RefusedAsUnsafe
+from pgaas.errors import KubernetesError, RefusedAsUnsafe
 from pgaas.kube.client import FIELD_MANAGER, Api
 from pgaas.kube.resources import CLUSTER, Object, condition, dig, name_of
 from pgaas.kube.snapshot import HEALTHY, UNRECOVERABLE
@@ -20,6 +21,8 @@ SWITCHED = "ReplicaClusterSwitch"
 NUDGE = "pgaas.io/nudge"
 LOST_SIDE = "pgaas.io/lost-datacenters"
 HIBERNATION = "cnpg.io/hibernation"
+# The webhook repeats the value that it refuses.
+TOKEN_LIKE = re.compile(r"[A-Za-z0-9+/]{80,}={0,2}")
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,12 @@ def parse_token(text: str) -> Token:
         return Token(
             text=text.strip(),
             timeline=int(content["latestCheckpointTimelineID"]),
-            lsn=lsn_value(content["latestCheckpointREDOLocation"]),
+            lsn=lsn_value(str(content["latestCheckpointREDOLocation"])),
             system_id=str(content["databaseSystemIdentifier"]),
             wal=str(content["redoWalFile"]),
             at=str(content["timeOfLatestCheckpoint"]),
         )
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+    except (binascii.Error, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RefusedAsUnsafe(
             "this is no demotion token: it may have been cut off or quoted on its way",
             next_step="take it again from the demoted side: pgaas demote prints it",
@@ -78,10 +81,16 @@ def apply_topology(
 ) -> Object:
     """Take the replica stanza, and nothing else, from whoever owns it; without a token, drop one of ours.
 
-    A token that another manager owns is taken first, so that it goes with ours.
+    No error repeats the token.
     """
+    return _apply(api, name, namespace, topology, token or None, nudge)
+
+
+def _apply(
+    api: Api, name: str, namespace: str, topology: Topology, token: str | None, nudge: str = ""
+) -> Object:
     stanza = {"self": topology.self_name, "primary": topology.primary, "source": topology.source}
-    if token:
+    if token is not None:
         stanza["promotionToken"] = token
     metadata: Object = {"name": name, "namespace": namespace}
     if nudge:
@@ -92,18 +101,22 @@ def apply_topology(
         "metadata": metadata,
         "spec": {"replica": stanza},
     }
-    return api.apply(wanted, force=True)
+    try:
+        return api.apply(wanted, force=True)
+    except KubernetesError as error:
+        what = TOKEN_LIKE.sub("…", error.what)
+        raise type(error)(what, where=error.where, next_step=error.next_step) from None
 
 
 def drop_foreign_token(api: Api, name: str, namespace: str, topology: Topology, live: Object) -> None:
     """Remove a promotion token from a Cluster's spec, whoever put it there: no demotion is taken with it.
 
-    Taking the field over and then leaving it out is the way that leaves no second owner behind.
+    Taking the field over and then leaving it out is the way that leaves no second owner behind; with the same
+    value it would be shared, not taken.
     """
-    token = dig(live, "spec", "replica", "promotionToken", default="")
-    if token:
-        apply_topology(api, name, namespace, topology, token=token)
-        apply_topology(api, name, namespace, topology)
+    if dig(live, "spec", "replica", "promotionToken", default=""):
+        _apply(api, name, namespace, topology, "")
+        _apply(api, name, namespace, topology, None)
 
 
 def owners_of_primary(cluster: Object) -> set[str]:
