@@ -85,7 +85,13 @@ def _create(subject: Subject, choices: Choices, progress: Progress, held: Exclus
         return replace(result, changes=tuple(changes), seconds=time.monotonic() - start)
     held.check()
     trust = [TrustBundles(subject, api, progress)] if subject.values.replication.enabled else []
-    deployed = deploy(subject, api, progress, namespace=checked.namespace)
+    deployed = deploy(
+        subject,
+        api,
+        progress,
+        namespace=checked.namespace,
+        ready=lambda: all(bundles.own_written() for bundles in trust),
+    )
     health = None
     if choices.wait:
         hooks = (Unstick(api, subject, progress), FirstBackup(api, subject, progress))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
-from pgaas.errors import KubernetesConflict, ToolFailed
+from pgaas.errors import KubernetesConflict, KubernetesError, ToolFailed
 from pgaas.kube.client import FIELD_MANAGER, Api
 from pgaas.kube.difference import Change, as_helm_applies, differences, parse_manifest
 from pgaas.kube.namespace import ensure_namespace
-from pgaas.kube.promotion import owners_of_primary, release_topology
+from pgaas.kube.promotion import HELM, owners_of_primary, release_topology
 from pgaas.kube.release import PENDING, drop_stuck_release, latest_release
-from pgaas.kube.resources import CLUSTER
+from pgaas.kube.resources import CLUSTER, SECRET, name_of
+from pgaas.kube.wait import Item, Seen, wait_for
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject
 from pgaas.tools import helmfile
@@ -19,6 +23,10 @@ from pgaas.tools.command import run
 SYNC_SECONDS = 300.0
 TEMPLATE_SECONDS = 60.0
 DEPLOYED = "deployed"
+# What the operator looks at by itself: it comes when all that it needs is there.
+AFTERWARDS = ("Cluster", "Database", "ScheduledBackup")
+AHEAD_SECONDS = 6.0
+WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,18 @@ class Deployed:
     changes: tuple[Change, ...] = ()
 
 
-def deploy(subject: Subject, api: Api, progress: Progress, *, namespace: str) -> Deployed:
+def deploy(
+    subject: Subject,
+    api: Api,
+    progress: Progress,
+    *,
+    namespace: str,
+    ready: Callable[[], bool] = lambda: True,
+) -> Deployed:
     """Make the namespace, and sync the release unless nothing would change; `namespace` is its state.
+
+    Before a first deployment, what the Cluster refers to goes ahead of it, and `ready` is asked a few times
+    whether what is made of that is there.
 
     Raise KubernetesConflict if somebody else owns a field that would change, ToolFailed if helm fails.
     """
@@ -43,6 +61,7 @@ def deploy(subject: Subject, api: Api, progress: Progress, *, namespace: str) ->
         }
         made = ensure_namespace(api, subject.namespace, labels)
         record = latest_release(api, subject.cluster, subject.namespace) if namespace else None
+        first = record is None
         if record and record.status in PENDING:
             done = drop_stuck_release(api, subject.cluster, subject.namespace, on_wait=progress.detail)
             if done:
@@ -56,6 +75,8 @@ def deploy(subject: Subject, api: Api, progress: Progress, *, namespace: str) ->
             if not changes and not _left_with_pgaas(subject, api):
                 progress.finished("unchanged" if not made else "unchanged, but for the namespace's labels")
                 return Deployed(made)
+        if first:
+            _go_ahead(subject, api, progress, ready)
         sync(subject, progress)
         _give_back(subject, api)
         progress.finished(_summary(changes) if changes else "applied")
@@ -68,6 +89,31 @@ def deploy(subject: Subject, api: Api, progress: Progress, *, namespace: str) ->
     except Exception as error:
         progress.failed(str(error).partition("\n")[0])
         raise
+
+
+def _go_ahead(subject: Subject, api: Api, progress: Progress, ready: Callable[[], bool]) -> None:
+    """Apply what the Cluster refers to before helm does, as helm would.
+
+    Helm applies a Cluster before the catalog and the Issuers that it needs. The operator then fails on it
+    again and again, each time waiting twice as long, and comes back to it seconds after all is there. Nothing
+    that fails here is told: helm meets it too, and says it better.
+    """
+    progress.detail("what the cluster refers to")
+    try:
+        rendered = as_helm_applies(parse_manifest(render(subject)), subject.cluster, subject.namespace)
+        ahead = [obj for obj in rendered if obj["kind"] not in AFTERWARDS]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(lambda obj: api.apply(obj, manager=HELM), ahead))
+    except (ToolFailed, KubernetesError):
+        return
+    names = {obj["spec"]["secretName"] for obj in ahead if obj["kind"] == "Certificate"}
+
+    def probe() -> Seen:
+        there = {name_of(secret) for secret in api.find(SECRET, subject.namespace)}
+        return Seen((Item("secrets", names <= there and ready()),))
+
+    with suppress(KubernetesError):
+        wait_for(probe, timeout=AHEAD_SECONDS, interval=0.2, on_change=lambda _: None)
 
 
 def changes_of(subject: Subject, api: Api, *, fresh: bool) -> list[Change]:

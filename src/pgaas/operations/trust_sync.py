@@ -138,6 +138,11 @@ class TrustBundles:
         """Do what can be done now."""
         self._look()
 
+    def own_written(self) -> bool:
+        """Do what can be done now, and return whether this cluster has the bundle that it waits for."""
+        self._look()
+        return self._own_written
+
     def settle(
         self,
         *,

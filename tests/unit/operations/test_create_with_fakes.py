@@ -15,7 +15,7 @@ from tests.unit.operations.worlds import NAME, SPACE, TARGET, World, namespace_e
 
 from pgaas.errors import KubernetesConflict, RefusedAsUnsafe, TimedOut, ToolFailed, UsageError
 from pgaas.kube.namespace import MADE_BY
-from pgaas.kube.resources import CONFIG_MAP, LEASE, NAMESPACE, POD, SECRET
+from pgaas.kube.resources import CLUSTER, CONFIG_MAP, ISSUER, LEASE, NAMESPACE, POD, SECRET
 from pgaas.operations import deploy as deploy_module
 from pgaas.operations.create import Choices, Created, create
 from pgaas.operations.progress import Silent
@@ -57,9 +57,24 @@ def existing(world: World, value: str = "new") -> None:
     world.server.asked.clear()
 
 
-def test_a_first_creation_renders_nothing_twice_and_ends_healthy(world: World) -> None:
+def test_what_a_cluster_refers_to_goes_ahead_of_it_as_helm_would_apply_it(world: World) -> None:
+    issuer = {"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": {"name": "ahead"}, "spec": {}}
+    cluster = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "later"}}
+    world.rendered = yaml.safe_dump_all([issuer, cluster])
+    creating(world)
+    [sent] = [asked for asked in world.server.writes() if asked.path == path_of(ISSUER, SPACE, "ahead")]
+    assert (sent.method, sent.query["fieldManager"]) == ("PATCH", "helm")
+    assert sent.query.get("force", "false") == "false"
+    body = sent.body if isinstance(sent.body, dict) else json.loads(sent.body)
+    assert body["metadata"]["annotations"]["meta.helm.sh/release-name"] == NAME
+    assert body["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+    assert not any(asked.path == path_of(CLUSTER, SPACE, "later") for asked in world.server.writes())
+    assert world.ran() == ["template", "sync"]
+
+
+def test_a_first_creation_ends_healthy(world: World) -> None:
     done = creating(world)
-    assert world.ran() == ["sync"]
+    assert world.ran() == ["template", "sync"]
     assert done.changed is True
     assert done.health is not None
     assert all(item.ok for item in done.health.items)
