@@ -12,7 +12,7 @@ from pgaas.operations.fence import is_hibernated, is_marked
 from pgaas.operations.pair import Pair, Side
 from pgaas.operations.preflight_replica import YOUNG
 from pgaas.operations.settle import following
-from pgaas.operations.status_pair_parts import Parts
+from pgaas.operations.status_pair_parts import Parts, holder
 
 FENCED = "fenced"
 TWO_PRIMARIES = "TWO PRIMARIES"
@@ -56,7 +56,7 @@ def verdict(parts: Parts) -> Verdict:
     writing = [side for side in pair.sides.values() if side.writable]
     two = len(primaries) > 1 or len(writing) > 1
     found = Verdict(primaries[0] if len(primaries) == 1 and not two else None, two, _marks(pair))
-    _shout(found, pair, list({side.dc: side for side in [*primaries, *writing]}.values()))
+    _shout(found, parts, list({side.dc: side for side in [*primaries, *writing]}.values()))
     for side in pair.sides.values():
         _judge_side(found, parts, side)
     _judge_primary(found, pair)
@@ -67,7 +67,8 @@ def verdict(parts: Parts) -> Verdict:
     return found
 
 
-def _shout(found: Verdict, pair: Pair, writers: list[Side]) -> None:
+def _shout(found: Verdict, parts: Parts, writers: list[Side]) -> None:
+    pair = parts.pair
     if found.two_primaries:
         names = " and ".join(side.name for side in writers)
         goes = next((side for side in writers if is_marked(pair, side.dc)), None) or next(
@@ -88,13 +89,29 @@ def _shout(found: Verdict, pair: Pair, writers: list[Side]) -> None:
             f"then, as what only {goes.dc} has is lost with it: {goes.subject.command('rebuild')}",
         )
     for side in pair.sides.values():
-        if is_marked(pair, side.dc) and side.reachable and side.cluster and not is_hibernated(side):
+        if not is_marked(pair, side.dc) or side.cluster is None or is_hibernated(side):
+            continue
+        if _is_rebuilt(found, parts, side):
+            found.add(
+                f"{side.dc} is still marked as lost: its rebuild is not finished",
+                side.subject.command("rebuild"),
+            )
+        else:
             found.shout(
                 f"LOST SIDE IS BACK: {side.name} was given up by a promotion without a token, and is not "
                 "fenced",
                 side.subject.command("fence"),
                 side.subject.command("rebuild"),
             )
+
+
+def _is_rebuilt(found: Verdict, parts: Parts, side: Side) -> bool:
+    """Return whether a marked side is a new cluster that follows the survivor, or is about to."""
+    if found.primary is None or side.is_primary or side.named_primary != found.primary.name:
+        return False
+    held = [holder(lease, parts.now) for part in parts.leases.values() for lease in part.value or []]
+    at_work = any(each and each[0].verb == "rebuild" and not each[1] for each in held)
+    return at_work or following(side, found.primary)[0]
 
 
 def _judge_side(found: Verdict, parts: Parts, side: Side) -> None:
@@ -203,9 +220,8 @@ def _judge_dns(found: Verdict, parts: Parts) -> None:
         error = state.error if state else parts.dns.error
         found.add(f"DNS: nobody knows where {some.values.dns.primary_fqdn} leads: {error}", command)
         return
-    if state.drift:
-        found.notes.append(f"DNS: {state.drift}")
     if found.primary is None or state.points_to == found.primary.dc:
+        found.notes += [f"DNS: {state.drift}"] if state.drift else []
         return
     leads = f"leads to {state.points_to}" if state.points_to in parts.pair.sides else f"is: {state.detail}"
     found.add(

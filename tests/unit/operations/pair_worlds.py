@@ -64,6 +64,11 @@ class Answers:
         return f"{recovering}|{where}|{archived}|{self.history}|{self.transaction}"
 
 
+# An old primary that wrote on after its successor had left its timeline, and that successor.
+DIVERGED = Answers(True, timeline=1, lsn="0/5500000")
+AHEAD = Answers(False, timeline=2, history="1 0/5000000 no recovery target specified")
+
+
 @dataclass
 class PairWorld:
     """Client ic1 in local1 and local2; `down` cannot be reached, `leads` is where DNS points."""
@@ -75,6 +80,7 @@ class PairWorld:
     down: set[str] = field(default_factory=set)
     leads: str = ""
     dns_error: str = ""
+    ttl: int = 5
 
     @property
     def subjects(self) -> dict[str, Subject]:
@@ -221,7 +227,7 @@ class PairWorld:
         if self.dns_error:
             return [Answer(server, error=self.dns_error, silent=True) for server in servers]
         values = (ADDRESSES.get(self.leads, self.leads),) if self.leads else ()
-        return [Answer(server, values, 5, True) for server in servers]
+        return [Answer(server, values, self.ttl, True) for server in servers]
 
 
 def make_pair_world(folder: Path, s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> PairWorld:
