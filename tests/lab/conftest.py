@@ -8,10 +8,22 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.lab.support import CLUSTER, NAMESPACE, TARGET, Door, Lab, Pgaas, empty, lab_environment
+from tests.lab.pair import Pair, clean, create_both
+from tests.lab.support import (
+    CLUSTER,
+    CONTEXTS,
+    NAMESPACE,
+    TARGET,
+    Door,
+    Lab,
+    Pgaas,
+    empty,
+    lab_environment,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PGAAS_LAB = [sys.executable, "-m", "pgaas_lab"]
@@ -47,6 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in Path(item.fspath).parents:
             item.add_marker(pytest.mark.lab)
+    # A pair takes the place of the one cluster that the other tests share.
+    items.sort(key=lambda item: Path(item.fspath).name.startswith("test_pair"))
 
 
 @pytest.fixture(scope="session")
@@ -69,18 +83,25 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def pristine(lab: Lab) -> None:
     """Remove what an earlier run left of the two clients: in local, ic1 and is1 belong to these tests."""
-    lab.kubectl("delete", "namespace", NAMESPACE, "is1-local", "--ignore-not-found", "--wait")
+    for context in CONTEXTS:
+        there = replace(lab, context=context)
+        there.kubectl("delete", "namespace", NAMESPACE, "is1-local", "--ignore-not-found", "--wait")
     for bucket in ("ic1-backups", "is1-backups"):
         empty(bucket)
 
 
-@pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy what a command needs: confs (with a second local client), charts, manifests and helmfile.yaml."""
-    folder = tmp_path_factory.mktemp("root")
+def copy_root(folder: Path) -> Path:
+    """Copy what a command needs: confs, charts, manifests and helmfile.yaml."""
     for name in ("confs", "charts", "helmfile-checks", "local-infra", "manifests"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("_generated"))
     shutil.copy(REPOSITORY / "helmfile.yaml", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a root of these tests' own, with a second local client."""
+    folder = copy_root(tmp_path_factory.mktemp("root"))
     clients = folder / "confs/admin/local/clients.yaml"
     clients.write_text(clients.read_text().rstrip("\n") + STRANGER)
     databases = (folder / "confs/users/ic1/local/databases.yaml").read_text()
@@ -111,3 +132,21 @@ def door(lab: Lab, created: subprocess.CompletedProcess[str], tmp_path: Path) ->
     authority.write_bytes(lab.secret(f"{CLUSTER}-server")["ca.crt"])
     service = f"{CLUSTER}-rw-lb"
     return Door(f"{service}.{NAMESPACE}.svc.cluster.local", lab.address(service), authority)
+
+
+@pytest.fixture(scope="session")
+def sides(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Prepare two datacenters for one client, in a root of its own; there may be a pair already, or not."""
+    both = Pair(Pgaas(lab, copy_root(tmp_path_factory.mktemp("pair"))), tmp_path_factory.mktemp("files"))
+    yield both
+    if not os.environ.get("PGAAS_KEEP_LAB"):
+        clean(both)
+
+
+@pytest.fixture(scope="module")
+def pair(sides: Pair) -> Pair:
+    """Return a healthy pair: the one that the module before has left, or a new one."""
+    if sides.pgaas("status", *sides.CLIENT).returncode:
+        clean(sides)
+        create_both(sides)
+    return sides

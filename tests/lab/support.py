@@ -17,6 +17,7 @@ import psycopg
 from botocore.config import Config
 
 CONTEXT = "cluster1"
+CONTEXTS = (CONTEXT, "cluster2")
 TARGET = ("--ins", "ic1", "--env", "local", "--dc", "local1")
 CLUSTER = "local-ic1-local1"
 NAMESPACE = "ic1-local"
@@ -32,15 +33,16 @@ def lab_environment(command: Sequence[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Lab:
-    """The running lab."""
+    """The running lab, as seen from one of its datacenters."""
 
     environment: dict[str, str]
+    context: str = CONTEXT
 
     def kubectl(
         self, *arguments: str, stdin: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl in the first datacenter."""
-        command = ["kubectl", "--context", CONTEXT, *arguments]
+        """Run kubectl in this datacenter."""
+        command = ["kubectl", "--context", self.context, *arguments]
         done = subprocess.run(
             command, env=self.environment, input=stdin, capture_output=True, text=True, check=False
         )
@@ -66,9 +68,9 @@ class Lab:
         data = self.get("secret", name, namespace)["data"]
         return {key: base64.b64decode(value) for key, value in data.items()}
 
-    def superuser(self, sql: str, database: str = "postgres") -> str:
-        """Run SQL as the superuser, in the primary's own pod."""
-        primary = self.get("cluster.postgresql.cnpg.io", CLUSTER)["status"]["currentPrimary"]
+    def superuser(self, sql: str, database: str = "postgres", cluster: str = CLUSTER) -> str:
+        """Run SQL as the superuser, in the pod of the cluster's (designated) primary."""
+        primary = self.get("cluster.postgresql.cnpg.io", cluster)["status"]["currentPrimary"]
         command = ("exec", primary, "-c", "postgres", "--", "psql", "-X", "-At", "-d", database, "-c", sql)
         return self.kubectl("-n", NAMESPACE, *command).stdout.strip()
 
@@ -100,11 +102,11 @@ class Pgaas:
             check=False,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start pgaas in a process group of its own, so that a test can interrupt or kill it."""
         return subprocess.Popen(
             [sys.executable, "-m", "pgaas", *arguments],
-            env={**self.lab.environment, "PGAAS_ROOT": str(self.root)},
+            env={**self.lab.environment, "PGAAS_ROOT": str(self.root), **environment},
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -114,9 +116,9 @@ class Pgaas:
         )
 
 
-def empty(name: str) -> None:
-    """Remove everything in a bucket of the lab's S3, if there is such a bucket."""
-    client = boto3.client(
+def storage() -> Any:
+    """Return a client of the lab's S3."""
+    return boto3.client(
         "s3",
         endpoint_url="http://192.168.49.2:30333",
         aws_access_key_id="admin",
@@ -124,11 +126,22 @@ def empty(name: str) -> None:
         region_name="us-east-1",
         config=Config(s3={"addressing_style": "path"}),
     )
+
+
+def keys(name: str, prefix: str = "") -> list[str]:
+    """Return the keys in a bucket of the lab's S3; none if there is no such bucket."""
+    client = storage()
     if name not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
-        return
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
-        for found in page.get("Contents", []):
-            client.delete_object(Bucket=name, Key=found["Key"])
+        return []
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix)
+    return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
+def empty(name: str) -> None:
+    """Remove everything in a bucket of the lab's S3, if there is such a bucket."""
+    client = storage()
+    for key in keys(name):
+        client.delete_object(Bucket=name, Key=key)
 
 
 def wait_until(what: str, probe: Callable[[], Any], timeout: float = 180) -> Any:
