@@ -107,8 +107,8 @@ def demote_side(
     wanted = topology(pair, dc, primary)
     live = side.cluster
     if side.named_primary != primary:
-        drop_foreign_token(api, side.name, namespace, topology(pair, dc, side.named_primary), live or {})
         right.check()
+        drop_foreign_token(api, side.name, namespace, topology(pair, dc, side.named_primary), live or {})
         _apply_when_allowed(lambda: apply_topology(api, side.name, namespace, wanted), timeout)
 
     start, nudges = time.monotonic(), 0
@@ -120,6 +120,7 @@ def demote_side(
             # Measured: once PostgreSQL is down, neither the operator nor the instance manager looks again by
             # itself before a kubelet's probe changes something, up to 25 s later.
             nudges += 1
+            right.check()
             apply_topology(api, side.name, namespace, wanted, nudge=f"demotion-{nudges}")
         phase = str(dig(live, "status", "phase", default="not created"))
         return Seen((Item("demotion", bool(demotion_token(live)), phase),))
@@ -201,18 +202,29 @@ def promote_side(
             nudges += 1
             hopeless = promotion_failed(api.get(CLUSTER, side.name, namespace))
             if not hopeless and watch.reached.is_set():
+                # Whoever has the Lease by now may have turned back: this would make a second primary.
+                right.check()
                 apply_topology(api, side.name, namespace, wanted, token=text, nudge=str(nudges))
         done = watch.writable.is_set()
         detail = "takes writes" if done else watch.detail
         return Seen((Item("promotion", done, detail),), hopeless=hopeless)
 
-    waited = wait_for(probe, timeout=timeout, interval=0.01, on_change=_tell(progress))
-    watch.stop.set()
+    try:
+        waited = wait_for(probe, timeout=timeout, interval=0.01, on_change=_tell(progress))
+    finally:
+        watch.stop.set()
     if waited.ending is Ending.SUCCEEDED:
         if not called:
             on_reached()
         return Promoted(waited.seconds)
+    if waited.ending is Ending.FAILED and not token:
+        raise NotHealthy(
+            f"{side.name} takes no writes, and will not: {waited.seen.hopeless}",
+            where=f'datacenter {dc}, context "{api.context}"',
+            next_step=side.subject.command("status"),
+        )
     if waited.ending is Ending.FAILED:
+        right.check()
         back = topology(pair, dc, next(each.name for each in pair.others(dc)))
         apply_topology(api, side.name, namespace, back)
         raise RefusedAsUnsafe(
@@ -310,7 +322,11 @@ def _apply_when_allowed(apply: Callable[[], Object], timeout: float) -> None:
 
     waited = wait_for(probe, timeout=timeout, interval=0.5, on_change=lambda _: None)
     if waited.ending is not Ending.SUCCEEDED:
-        raise failure[0] if failure else TimedOut("the API server did not answer", next_step="run this again")
+        raise TimedOut(
+            f"the change was not taken within {waited.seconds:.0f} s: {waited.seen.items[-1].detail}",
+            where=failure[0].where if failure else "",
+            next_step="run the same command again, which goes on from here",
+        )
 
 
 def _tell(progress: Progress) -> Callable[[list[Item]], None]:

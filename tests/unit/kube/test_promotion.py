@@ -294,7 +294,7 @@ def test_an_lsn_is_a_number(text: str, value: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "0/", "/", "x/y"])
 def test_what_is_no_lsn_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match="^"):
+    with pytest.raises(ValueError, match=r"^"):
         lsn_value(text)
 
 
