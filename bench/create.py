@@ -94,6 +94,9 @@ def main() -> None:
         for name in ("confs", "charts", "helmfile-checks", "local-infra", "manifests"):
             shutil.copytree(ROOT / name, root / name)
         shutil.copy(ROOT / "helmfile.yaml", root)
+        # With replication, pgaas writes the bundle of client CAs: kubectl alone would never be healthy.
+        clients = root / "confs/admin/local/clients.yaml"
+        clients.write_text(clients.read_text().replace("enabled: true", "enabled: false"))
         objects = root / "objects.yaml"
         rendered = subprocess.run(
             [PGAAS, "template", *TARGET],

@@ -68,7 +68,7 @@ def promote(
     from pgaas.operations.target import find_target
 
     folder = root_folder(root)
-    token = sys.stdin.read().strip() if demotion_token == "-" else demotion_token  # noqa: S105
+    token = sys.stdin.read().strip() if demotion_token == "-" else demotion_token
     own = find_target(folder, ins, env, dc).dc
     plan = operation.plan_promotion(folder, ins, env, own, token)
     show_plan(plan)

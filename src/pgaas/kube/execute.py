@@ -69,8 +69,9 @@ def execute(
                     out += content
                 elif channel == STDOUT and take:
                     *lines, rest = (rest + content).split(b"\n")
-                    if any([line.strip() and take(line.decode(errors="replace")) for line in lines]):
-                        return 0, "", ""
+                    for line in lines:
+                        if line.strip() and take(line.decode(errors="replace")):
+                            return 0, "", ""
         finally:
             _hang_up(session)
 
