@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgaas.errors import NotHealthy, RefusedAsUnsafe, UsageError
 from pgaas.kube.promotion import Token
-from pgaas.operations.exclusive import exclusive
+from pgaas.operations.exclusive import Exclusive, exclusive
 from pgaas.operations.moving import catch_up, demote_side
-from pgaas.operations.pair import Pair, datacenter_named, load_pair, look
+from pgaas.operations.pair import Pair, Subjects, datacenter_named, load_pair, look
 from pgaas.operations.progress import Progress
 from pgaas.operations.settle import following
 from pgaas.operations.situation import last_primary, refuse_split
@@ -46,23 +46,38 @@ def demote(
     if own == other:
         raise UsageError(f"{own} cannot be demoted in favour of itself", next_step="name another datacenter")
     steps = Steps(progress)
-    with exclusive(subjects.values(), "demote", progress) as right:
-        pair = look(subjects)
-        pair[own].reached()
-        refuse_split(pair)
-        side = pair[own]
-        already = not side.is_primary
-        if already:
-            _check_was_primary(pair, own, other)
-        else:
-            _let_catch_up(pair, own, other, steps, progress)
-        right.check()
-        with steps(f"demote {own}") as outcome:
-            token = demote_side(pair, own, pair[other].name, right, timeout=timeout, progress=progress)
-            outcome.text = f"ended on timeline {token.timeline}; {pair[other].name} can be promoted"
-    return Demoted(
-        side.name, pair[other].name, other, token, already, tuple(steps.taken), time.monotonic() - start
-    )
+    try:
+        with exclusive(subjects.values(), "demote", progress) as right:
+            done = _demote(subjects, own, other, right, steps, timeout, progress)
+    except KeyboardInterrupt as interrupt:
+        again = f"{subjects[own].command('demote')} --new-primary {other}"
+        raise KeyboardInterrupt(f"stopped in the middle; run the same command again: {again}") from interrupt
+    return replace(done, seconds=time.monotonic() - start)
+
+
+def _demote(
+    subjects: Subjects,
+    own: str,
+    other: str,
+    right: Exclusive,
+    steps: Steps,
+    timeout: float,
+    progress: Progress,
+) -> Demoted:
+    pair = look(subjects)
+    pair[own].reached()
+    refuse_split(pair)
+    side = pair[own]
+    already = not side.is_primary
+    if already:
+        _check_was_primary(pair, own, other)
+    else:
+        _let_catch_up(pair, own, other, steps, progress)
+    right.check()
+    with steps(f"demote {own}") as outcome:
+        token = demote_side(pair, own, pair[other].name, right, timeout=timeout, progress=progress)
+        outcome.text = f"ended on timeline {token.timeline}; {pair[other].name} can be promoted"
+    return Demoted(side.name, pair[other].name, other, token, already, tuple(steps.taken), 0.0)
 
 
 def _check_was_primary(pair: Pair, own: str, other: str) -> None:

@@ -139,6 +139,8 @@ def demote_side(
 def check_token(side: Side, token: Token) -> None:
     """Raise RefusedAsUnsafe for a token that is not for this side, or not of its present."""
     where = side.position
+    if where is None and demotion_token(side.cluster) == token.text:
+        return  # its own: it is on its way up again, and was nowhere else since
     if where is None:
         raise NotHealthy(
             f"{side.name} cannot be asked where it is: {side.position_error or 'it has no instance'}",

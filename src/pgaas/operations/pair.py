@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgaas.config.naming import Target, cluster_name
@@ -29,7 +29,8 @@ class Side:
     subject: Subject
     api: Api | None = None
     error: str = ""
-    snapshot: Snapshot | None = None
+    # Not shown: it holds tokens.
+    snapshot: Snapshot | None = field(default=None, repr=False)
     position: Position | None = None
     position_error: str = ""
 

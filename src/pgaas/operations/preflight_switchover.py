@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from pgaas.errors import NotHealthy, PgaasError, RefusedAsUnsafe
-from pgaas.kube.promotion import promotion_failed
+from pgaas.kube.client import FIELD_MANAGER
+from pgaas.kube.promotion import owners_of_primary, promotion_failed
 from pgaas.operations import status_parts
 from pgaas.operations.dns import primary_record
 from pgaas.operations.health import expected_of, judge
@@ -64,7 +65,9 @@ def _confs(pair: Pair, old: str, new: str) -> Row:
             "configuration",
             "failed",
             f"{file} says that {client.primary} is the primary, but {old} is",
-            f"bring the file up to date (git pull), or set primaryDatacenter: {old} for {subject.target.ins}",
+            _unfinished(pair[old])
+            or f"bring the file up to date (git pull), or set primaryDatacenter: {old} for "
+            f"{subject.target.ins}",
             RefusedAsUnsafe,
         )
     if new in client.lost_datacenters:
@@ -99,9 +102,19 @@ def _health(side: Side, without_backup: bool) -> Iterator[Row]:
     if side.position is None:
         reasons.append(side.position_error or "it has no instance")
     if reasons:
-        yield Row(name, "failed", "; ".join(reasons), side.subject.command("status"), NotHealthy)
+        next_step = _unfinished(side) or side.subject.command("status")
+        yield Row(name, "failed", "; ".join(reasons), next_step, NotHealthy)
         return
     yield Row(name, "ok", f"{side.role}, {len(seen.items)} of {len(seen.items)} there")
+
+
+def _unfinished(side: Side) -> str:
+    """Return what finishes the move that made a side the primary, or an empty string if nothing is left."""
+    if not side.is_primary or FIELD_MANAGER not in owners_of_primary(side.cluster or {}):
+        return ""
+    target = side.subject.target
+    again = f"pgaas switchover --ins {target.ins} --env {target.env} --to {side.dc}"
+    return f"the move to {side.dc} is not finished; this does it: {again}"
 
 
 def _following(replica: Side, primary: Side) -> Row:

@@ -10,8 +10,8 @@ from pathlib import Path
 from pgaas.errors import NotHealthy, PgaasError, RefusedAsUnsafe, UsageError
 from pgaas.kube.promotion import LOST_SIDE, Token, demotion_token, mark, parse_token
 from pgaas.kube.resources import dig
-from pgaas.operations.exclusive import exclusive
-from pgaas.operations.fence import fence_what_is_lost, hibernate
+from pgaas.operations.exclusive import Exclusive, exclusive
+from pgaas.operations.fence import fence_what_is_lost, hibernate, is_hibernated, is_marked
 from pgaas.operations.finish import Finished, finish
 from pgaas.operations.loss import LastKnown, Loss, estimate
 from pgaas.operations.moving import check_token, promote_side
@@ -75,7 +75,9 @@ def plan_promotion(root: Path, ins: str, env: str, dc: str, token: str | None) -
     own = datacenter_named(subjects, dc)
     pair = look(subjects)
     pair[own].reached()
-    refuse_split(pair)
+    _refuse_lost(pair, own)
+    # A side that is fenced is none that takes writes, though it was never demoted.
+    refuse_split(Pair({each.dc: each for each in pair.sides.values() if not is_hibernated(each)}))
     side = pair[own]
     if side.cluster is None or not side.instance:
         raise NotHealthy(
@@ -88,9 +90,9 @@ def plan_promotion(root: Path, ins: str, env: str, dc: str, token: str | None) -
     if side.is_primary:
         asked = str(dig(side.cluster, "spec", "replica", "promotionToken", default=""))
         found = given or (parse_token(asked) if asked else None)
-        marked = next(iter(side.subject.resolved.client.lost_datacenters), None)
+        marked = next((other.dc for other in pair.others(own) if is_marked(pair, other.dc)), None)
         return Plan(root, subjects, pair, own, found, side.writable, False, marked, seen, None, "")
-    _refuse_while_another_writes(pair, own)
+    _refuse_while_another_writes(pair, own, given)
     if given is None:
         given = _token_there(pair, own)
     if given:
@@ -128,40 +130,50 @@ def promote(
     reached. Raise RefusedAsUnsafe, TimedOut or NotHealthy as the steps do.
     """
     start = time.monotonic()
+    try:
+        with exclusive(plan.subjects.values(), "promote", progress) as right:
+            return _promote(_still(plan), right, start, timeout, wait_backup, progress)
+    except KeyboardInterrupt as interrupt:
+        again = plan.pair[plan.dc].subject.command("promote")
+        raise KeyboardInterrupt(f"stopped in the middle; run the same command again: {again}") from interrupt
+
+
+def _promote(
+    plan: Plan, right: Exclusive, start: float, timeout: float, wait_backup: bool, progress: Progress
+) -> Promotion:
     steps = Steps(progress)
     side = plan.pair[plan.dc]
     name = NameMove(plan.subjects, plan.pair, plan.dc)
-    with exclusive(plan.subjects.values(), "promote", progress) as right:
-        fence_what_is_lost(plan.pair, progress)
-        lost = plan.pair[plan.lost] if plan.lost else None
-        if plan.forced and lost:
-            mark(side.reached(), side.cluster or {}, {LOST_SIDE: lost.dc})
-            if lost.reachable and lost.cluster:
-                with steps(f"fence {lost.dc}"):
-                    hibernate(lost, progress)
-        with steps(f"promote {plan.dc}") as outcome:
-            promote_side(
-                plan.pair,
-                plan.dc,
-                plan.token,
-                right,
-                timeout=timeout,
-                progress=progress,
-                on_reached=name.start,
-            )
-            writable = time.monotonic() - start
-            outcome.text = "takes writes"
-        finished = finish(
-            plan.root,
-            plan.subjects,
+    fence_what_is_lost(plan.pair, progress)
+    lost = plan.pair[plan.lost] if plan.lost else None
+    if plan.forced and lost:
+        mark(side.reached(), side.cluster or {}, {LOST_SIDE: lost.dc})
+        if lost.reachable and lost.cluster:
+            with steps(f"fence {lost.dc}"):
+                hibernate(lost, progress)
+    with steps(f"promote {plan.dc}") as outcome:
+        promote_side(
+            plan.pair,
             plan.dc,
+            plan.token,
             right,
-            steps,
-            name,
             timeout=timeout,
-            backup=wait_backup,
-            lost=plan.lost,
+            progress=progress,
+            on_reached=name.start,
         )
+        writable = time.monotonic() - start
+        outcome.text = "takes writes"
+    finished = finish(
+        plan.root,
+        plan.subjects,
+        plan.dc,
+        right,
+        steps,
+        name,
+        timeout=timeout,
+        backup=wait_backup,
+        lost=plan.lost,
+    )
     return Promotion(
         side.name,
         plan.forced,
@@ -174,20 +186,56 @@ def promote(
     )
 
 
-def _refuse_while_another_writes(pair: Pair, own: str) -> None:
+def _still(plan: Plan) -> Plan:
+    """Plan again, now that nobody else acts: much may have happened while the name was typed.
+
+    Raise RefusedAsUnsafe if it would lose what it was not confirmed for.
+    """
+    target = plan.subjects[plan.dc].target
+    token = plan.token.text if plan.token else None
+    now = plan_promotion(plan.root, target.ins, target.env, plan.dc, token)
+    if now.forced and (now.forced, now.lost) != (plan.forced, plan.lost):
+        raise RefusedAsUnsafe(
+            f"{now.cluster} could only be promoted with a loss by now: nothing was promoted",
+            where=f"datacenter {now.dc}",
+            next_step="run the same command again, and see what it says",
+        )
+    return now
+
+
+def _refuse_lost(pair: Pair, own: str) -> None:
+    if is_marked(pair, own):
+        raise RefusedAsUnsafe(
+            f"{pair[own].name} was given up by a promotion without a token: its data is older than what the "
+            "others have",
+            where=f"datacenter {own}",
+            next_step=f"rebuild it first: {pair[own].subject.command('rebuild')}; if nothing is left to "
+            "rebuild it from, take it out of lostDatacenters in clients.yaml",
+        )
+
+
+def _refuse_while_another_writes(pair: Pair, own: str, given: Token | None) -> None:
+    """Raise RefusedAsUnsafe if there would be two primaries; beside one, no token can be good any more."""
     for other in pair.others(own):
-        if other.is_primary and other.writable:
-            target = other.subject.target
-            raise RefusedAsUnsafe(
-                f"{other.name} is the primary and takes writes: with {pair[own].name} there would be two",
-                where=f"datacenter {other.dc}",
-                next_step=f"move it: pgaas switchover --ins {target.ins} --env {target.env} --to {own}",
-            )
+        leads = other.is_primary and not is_hibernated(other)
+        if not (other.writable or (leads and given)):
+            continue
+        target = other.subject.target
+        what = "is the primary" if leads else "is being demoted"
+        also = " and takes writes" if other.writable else ""
+        raise RefusedAsUnsafe(
+            f"{other.name} {what}{also}: with {pair[own].name} there would be two",
+            where=f"datacenter {other.dc}",
+            next_step=f"move it: pgaas switchover --ins {target.ins} --env {target.env} --to {own}",
+        )
 
 
 def _token_there(pair: Pair, own: str) -> Token | None:
-    """Return the token of a demoted side that can be seen: with it nothing is lost."""
-    if any(other.is_primary for other in pair.others(own)):
+    """Return the token of a demoted side that can be seen: with it nothing is lost.
+
+    A side that cannot be seen may be the primary by now, with that very token.
+    """
+    if any(other.is_primary or other.cluster is None for other in pair.others(own)):
         return None
     try:
         source = last_primary(pair)

@@ -15,7 +15,7 @@ from pgaas.operations.finish import Finished, finish
 from pgaas.operations.moving import catch_up, demote_side, promote_side
 from pgaas.operations.pair import Pair, Side, Subjects, datacenter_named, load_pair, look
 from pgaas.operations.preflight_switchover import SKIPPABLE, switchover_checks
-from pgaas.operations.primary_name import NameMove
+from pgaas.operations.primary_name import NameMove, lead_to_primary
 from pgaas.operations.progress import Progress
 from pgaas.operations.rows import Row, refuse_rows
 from pgaas.operations.situation import Stage, situation
@@ -23,6 +23,7 @@ from pgaas.operations.steps import Steps, Taken
 
 DEFAULT_TIMEOUT = 300.0
 CATCH_UP_SECONDS = 90.0
+NAME_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def _switch(
                 rows = tuple(switchover_checks(pair, where.source.dc, dc, choices.skip_checks, progress))
                 refuse_rows(rows, where=f"{old} to {dc}")
                 outcome.text = f"{sum(row.state == 'ok' for row in rows)} checks passed"
+            with steps("primary's name before the move") as outcome:
+                outcome.text = _lead_to(name, old, "dns" in choices.skip_checks)
             with steps(f"catch up {dc}") as outcome:
                 there = catch_up(where.source, pair[dc], timeout=CATCH_UP_SECONDS, progress=progress)
                 outcome.text = f"has all up to {there.lsn}"
@@ -110,6 +113,8 @@ def _switch(
             with steps(f"demote {old}") as outcome:
                 token = _token_of(pair, where.source, dc, right, choices.timeout, progress)
                 outcome.text = f"ended at {_lsn(token)} on timeline {token.timeline}"
+            if where.source.dc == dc:
+                pair = _reach(subjects)
         elif where.stage is Stage.PROMOTING:
             asked = str(dig(pair[dc].cluster, "spec", "replica", "promotionToken", default=""))
             token = parse_token(asked) if asked else None
@@ -120,13 +125,13 @@ def _switch(
                 )
                 outage = time.monotonic() - begun if where.stage is Stage.PRIMARY_ELSEWHERE else None
                 outcome.text = "takes writes"
+        finished = finish(
+            root, subjects, dc, right, steps, name, timeout=choices.timeout, backup=choices.wait_backup
+        )
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(
             f"stopped in the middle; run the same command again: {_again(subjects, dc)}"
         ) from interrupt
-    finished = finish(
-        root, subjects, dc, right, steps, name, timeout=choices.timeout, backup=choices.wait_backup
-    )
     return SwitchedOver(
         pair[old].name, pair[dc].name, where.stage.value, (), rows, tuple(steps.taken), outage, finished
     )
@@ -167,6 +172,12 @@ def _reach(subjects: Subjects) -> Pair:
     for side in pair.sides.values():
         side.reached()
     return pair
+
+
+def _lead_to(name: NameMove, old: str, skipped: bool) -> str:
+    if skipped:
+        return "not looked at, as asked"
+    return lead_to_primary(name.record, old, timeout=NAME_SECONDS)
 
 
 def _token_of(
