@@ -112,6 +112,13 @@ def test_the_reasons_are_in_the_error_and_in_the_document(world: PairWorld, pgaa
     assert shown["instances"] == "1 ready of 1 -"
 
 
+def test_the_first_of_many_problems_stands_in_the_table(world: PairWorld, pgaas: Run) -> None:
+    world.cluster(HERE)["status"] |= {"phase": "Failing over", "readyInstances": 0}
+    ran = pgaas(*ASKED)
+    assert rows(ran.out)["state"] == "cluster: Failing over and 1 more healthy"
+    assert "local1: instances: 0 ready of 1" in ran.err
+
+
 def test_two_primaries_come_first_and_in_red(
     world: PairWorld, pgaas: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,9 +101,9 @@ def _state(side: SideState) -> str:
         return side.error
     if side.role in ("absent", "fenced"):
         return f"{side.role}{', marked as lost' if side.marked_lost else ''}"
-    return ("healthy" if side.healthy else "; ".join(side.problems)) + (
-        ", marked as lost" if side.marked_lost else ""
-    )
+    more = f" and {len(side.problems) - 1} more" if len(side.problems) > 1 else ""
+    state = f"{side.problems[0]}{more}" if side.problems else "healthy" if side.healthy else "not known"
+    return f"{state}{', marked as lost' if side.marked_lost else ''}"
 
 
 def _instances(side: SideState) -> str:
