@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from pgaas.errors import PgaasError
+from pgaas.kube.client import Api
 from pgaas.operations.dns import PrimaryRecord, primary_record
 from pgaas.operations.pair import Pair, Subjects
 
@@ -45,3 +46,27 @@ class NameMove:
             self.unchanged = self.record.point_to(self._dc)
         except PgaasError as error:
             self._error = error
+
+
+def open_record(subjects: Subjects) -> PrimaryRecord:
+    """Return a client's record, without having looked at its clusters; a side that is away has no API."""
+    apis: dict[str, Api | None] = {}
+    for dc, subject in subjects.items():
+        try:
+            apis[dc] = subject.api()
+        except PgaasError:
+            apis[dc] = None
+    return primary_record(subjects, apis)
+
+
+def lead_to_primary(record: PrimaryRecord, dc: str, *, timeout: float) -> str:
+    """Make the name lead to the side that is the primary already; return what it does, or did.
+
+    The first time a client's name is written may take a DNS server seconds, which must not fall into the time
+    without a primary.
+    """
+    if record.read().points_to == dc:
+        return f"leads to {dc}"
+    unchanged = record.point_to(dc)
+    record.wait_for(dc, timeout)
+    return "; ".join([f"leads to {dc} now", *unchanged])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.unit.operations.two_sides import ONE, TWO, TwoSides
 
 from pgaas.errors import TimedOut, ToolFailed
+from pgaas.operations.dns import RecordState
 from pgaas.operations.rows import Row
 
 ADDRESSES = {ONE: "192.0.2.1", TWO: "192.0.2.2"}
@@ -24,6 +25,11 @@ class FakeRecord:
             if self._world.name_moves
             else Row("dns", "failed", "stuck", "mend it")
         )
+
+    def read(self) -> RecordState:
+        """Say where it leads."""
+        dc = self._world.name_leads_to
+        return RecordState(self.name, "A", (ADDRESSES[dc],), 5, dc, f"leads to {dc}")
 
     def point_to(self, dc: str) -> tuple[str, ...]:
         """Move it."""
