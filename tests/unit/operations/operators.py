@@ -18,7 +18,7 @@ from tests.unit.kube.fakes import failure, path_of
 from tests.unit.kube.owners import OwningServer
 
 from pgaas.kube.promotion import HIBERNATION, NUDGE
-from pgaas.kube.resources import CLUSTER, DATABASE, Object, condition, dig
+from pgaas.kube.resources import CLUSTER, DATABASE, POD, Object, condition, dig
 from pgaas.kube.snapshot import HEALTHY, UNRECOVERABLE
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class SideServer(OwningServer):
 
     def look(self, path: str) -> None:
         """Let the operator work whenever somebody looks."""
-        if path == self.path and path in self.objects:
+        if path in (self.path, path_of(POD, SPACE)) and self.path in self.objects:
             self.tick()
         if path.startswith(path_of(DATABASE, SPACE)):
             self._reconcile_databases()

@@ -139,9 +139,11 @@ class TwoSides:
                 server.position()
 
     def watch(self) -> None:
-        """Look whether there are two primaries."""
+        """Look whether there are two primaries; the spec of a side that is away cannot be changed."""
         claims = [
-            dc for dc, server in self.servers.items() if server.path in server.objects and server.claims
+            dc
+            for dc, server in self.servers.items()
+            if server.path in server.objects and server.claims and dc not in self.down
         ]
         writers = [
             dc for dc, server in self.servers.items() if server.postgres.up and not server.postgres.recovering
@@ -338,7 +340,8 @@ class SideApi(Api):
         self._reach()
         if self._dc in self._world.mute:
             raise KubernetesError(f"exec {namespace}/{pod} {container} was refused")
-        assert path_of(POD, namespace, pod) in self._server.objects, f"{pod} is not there"
+        if path_of(POD, namespace, pod) not in self._server.objects:
+            raise KubernetesError(f'pods "{pod}" not found')
 
 
 def make_two_sides(folder: Path) -> TwoSides:
