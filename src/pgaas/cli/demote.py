@@ -71,20 +71,31 @@ def demote(
     from pgaas.operations.target import find_target
 
     folder = root_folder(root)
-    if token_file and token_file.exists():
-        raise UsageError(f"{token_file} exists already", next_step="name another file, or remove it")
-    own = find_target(folder, ins, env, dc).dc
-    progress = progress_for(verbose=verbose)
-    done = operation.demote(folder, ins, env, own, new_primary, timeout=timeout, progress=progress)
-    if token_file:
-        descriptor = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(done.token.text + "\n")
-    if output is Output.json:
-        out_json(as_json(done, with_token=token_file is None))
-    elif token_file is None:
-        out(done.token.text)
+    check_new(token_file)
+    target, progress = find_target(folder, ins, env, dc), progress_for(verbose=verbose)
+    done = operation.demote(folder, ins, env, target.dc, new_primary, timeout=timeout, progress=progress)
+    hand_over(done, token_file, output)
     say(f"now: pgaas promote --ins {ins} --env {env} --dc {done.new_datacenter} --demotion-token …")
+
+
+def check_new(file: Path | None) -> None:
+    """Raise UsageError if there is something where the token is to be written."""
+    if file and (file.exists() or not file.parent.is_dir()):
+        raise UsageError(
+            f"{file} cannot be a new file", next_step="name one that does not exist, in a folder that does"
+        )
+
+
+def hand_over(done: Demoted, file: Path | None, output: Output) -> None:
+    """Write the token to a file that only its owner can read, or print it."""
+    if file:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(done.token.text + "\n")
+    if output is Output.json:
+        out_json(as_json(done, with_token=file is None))
+    elif file is None:
+        out(done.token.text)
 
 
 def as_json(done: Demoted, *, with_token: bool) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pgaas.config.generations import write_generation
 from pgaas.config.naming import Target
-from pgaas.errors import UsageError
+from pgaas.errors import PgaasError, UsageError
 from pgaas.kube.client import Api
 from pgaas.kube.difference import Change
 from pgaas.operations.backup import FirstBackup
@@ -25,6 +25,7 @@ from pgaas.operations.unstick import Unstick
 from pgaas.operations.wait import DEFAULT_TIMEOUT, SETTLE_SECONDS, Health, follow_until_healthy
 from pgaas.render.write import write_values
 
+NAME_SECONDS = 60.0
 # What keeps a live cluster's data safe is always checked.
 SKIPPABLE = ("s3", "tools", "kinds", "operators", "issuer", "storage class")
 
@@ -108,6 +109,8 @@ def _create(subject: Subject, choices: Choices, progress: Progress, held: Exclus
         )
     for bundles in trust:
         bundles.settle()
+    if health and subject.values.replication.enabled and not subject.follows:
+        _lead_name_here(subject, progress)
     return replace(
         result,
         changed=deployed.changed,
@@ -115,6 +118,21 @@ def _create(subject: Subject, choices: Choices, progress: Progress, held: Exclus
         health=health,
         seconds=time.monotonic() - start,
     )
+
+
+def _lead_name_here(subject: Subject, progress: Progress) -> None:
+    """Give the primary's name to a client that has none yet; one that leads elsewhere is not touched."""
+    from pgaas.operations.pair import load_pair
+    from pgaas.operations.primary_name import lead_to_primary, open_record
+
+    target = subject.target
+    try:
+        record = open_record(load_pair(subject.root, target.ins, target.env))
+        if record.read().points_to == "":
+            progress.note(f"{record.name}: {lead_to_primary(record, target.dc, timeout=NAME_SECONDS)}")
+    except PgaasError as error:
+        again = f"pgaas update-dns --ins {target.ins} --env {target.env} --to {target.dc}"
+        progress.note(f"the primary's name does not lead here yet: {error.what}; {again}")
 
 
 def _check_choices(choices: Choices) -> None:

@@ -105,7 +105,7 @@ def fence_what_is_lost(pair: Pair, progress: Progress) -> list[str]:
     """Fence every side that is marked as lost and can be reached again; return their datacenters."""
     fenced = []
     for side in pair.sides.values():
-        if is_marked(pair, side.dc) and side.reachable and side.cluster and not is_hibernated(side):
+        if is_marked(pair, side.dc) and side.reachable and side.cluster and not side.fenced:
             with step(progress, f"fence {side.dc}, which was lost and is back"):
                 hibernate(side, progress)
             fenced.append(side.dc)
@@ -120,12 +120,6 @@ def is_marked(pair: Pair, dc: str) -> bool:
         str(dig(side.cluster, "metadata", "annotations", LOST_SIDE, default="")) for side in pair.others(dc)
     ]
     return any(dc in each.split(",") for each in marks)
-
-
-def is_hibernated(side: Side) -> bool:
-    """Return whether a side's cluster is told to have no pods, and has none."""
-    asked = dig(side.cluster, "metadata", "annotations", HIBERNATION) == "on"
-    return asked and not (side.snapshot and side.snapshot.pods)
 
 
 def _await_api(subject: Subject, seconds: float, progress: Progress) -> None:

@@ -11,6 +11,7 @@ from pgaas.config.naming import Target, cluster_name
 from pgaas.errors import KubernetesError, PgaasError, UsageError
 from pgaas.kube.client import Api
 from pgaas.kube.postgres import Position, position
+from pgaas.kube.promotion import HIBERNATION
 from pgaas.kube.resources import Object, dig
 from pgaas.kube.snapshot import Snapshot, is_following, take_snapshot
 from pgaas.operations.subject import Subject, load_subject
@@ -55,9 +56,15 @@ class Side:
         return not self.error
 
     @property
+    def fenced(self) -> bool:
+        """Whether the Cluster is told to have no instances, and has none: then it takes no writes."""
+        pods = self.snapshot.pods if self.snapshot else []
+        return dig(self.cluster, "metadata", "annotations", HIBERNATION) == "on" and not pods
+
+    @property
     def is_primary(self) -> bool:
-        """Whether the Cluster is meant to take writes."""
-        return self.cluster is not None and not is_following(self.cluster)
+        """Whether the Cluster is meant to take writes, and nobody has fenced it."""
+        return self.cluster is not None and not is_following(self.cluster) and not self.fenced
 
     @property
     def writable(self) -> bool:

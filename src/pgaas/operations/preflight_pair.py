@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pgaas.config.naming import Target
 from pgaas.errors import PgaasError, RefusedAsUnsafe
 from pgaas.kube.client import Api
+from pgaas.kube.promotion import HIBERNATION
 from pgaas.kube.resources import CLUSTER, Object, dig
 from pgaas.kube.snapshot import is_following
 from pgaas.operations.preflight_replica import source_archive
@@ -65,8 +66,9 @@ def _one_primary(subject: Subject, target: Target, live: Object | None) -> Row:
     name = "one primary"
     if live is None:
         return Row(name, "ok", f"there is no cluster in {target.dc} yet")
-    other = "a replica" if is_following(live) else "a primary"
-    if not subject.follows and not is_following(live):
+    fenced = dig(live, "metadata", "annotations", HIBERNATION) == "on"
+    other = "fenced" if fenced else "a replica" if is_following(live) else "a primary"
+    if not subject.follows and not is_following(live) and not fenced:
         return Row(
             name,
             "failed",

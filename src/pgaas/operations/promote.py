@@ -11,7 +11,7 @@ from pgaas.errors import NotHealthy, PgaasError, RefusedAsUnsafe, UsageError
 from pgaas.kube.promotion import LOST_SIDE, Token, demotion_token, mark, parse_token
 from pgaas.kube.resources import dig
 from pgaas.operations.exclusive import Exclusive, exclusive
-from pgaas.operations.fence import fence_what_is_lost, hibernate, is_hibernated, is_marked
+from pgaas.operations.fence import fence_what_is_lost, hibernate, is_marked
 from pgaas.operations.finish import Finished, finish
 from pgaas.operations.loss import LastKnown, Loss, estimate
 from pgaas.operations.moving import check_token, promote_side
@@ -77,7 +77,7 @@ def plan_promotion(root: Path, ins: str, env: str, dc: str, token: str | None) -
     pair[own].reached()
     _refuse_lost(pair, own)
     # A side that is fenced is none that takes writes, though it was never demoted.
-    refuse_split(Pair({each.dc: each for each in pair.sides.values() if not is_hibernated(each)}))
+    refuse_split(pair)
     side = pair[own]
     if side.cluster is None or not side.instance:
         raise NotHealthy(
@@ -217,7 +217,7 @@ def _refuse_lost(pair: Pair, own: str) -> None:
 def _refuse_while_another_writes(pair: Pair, own: str, given: Token | None) -> None:
     """Raise RefusedAsUnsafe if there would be two primaries; beside one, no token can be good any more."""
     for other in pair.others(own):
-        leads = other.is_primary and not is_hibernated(other)
+        leads = other.is_primary
         if not (other.writable or (leads and given)):
             continue
         target = other.subject.target

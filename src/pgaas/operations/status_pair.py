@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pgaas.kube.resources import dig
 from pgaas.kube.snapshot import server_name
-from pgaas.operations.fence import is_hibernated, is_marked
+from pgaas.operations.fence import is_marked
 from pgaas.operations.pair import Side, Subjects, load_pair
 from pgaas.operations.settle import following
 from pgaas.operations.status_pair_parts import Parts, gap, gather, holder
@@ -231,7 +231,7 @@ def _side(parts: Parts, side: Side, primary: Side | None, *, two: bool) -> SideS
     seen = health.value if health else None
     where = side.position
     follows, detail, behind, age = None, "", None, None
-    if side.cluster and not side.is_primary and not is_hibernated(side) and primary:
+    if side.cluster and not side.is_primary and not side.fenced and primary:
         follows, detail = following(side, primary)
         behind, age = gap(parts, side, primary) if follows else (None, None)
     ending = min(seen.certificates if seen else [], key=lambda each: each.days_left, default=None)
@@ -267,7 +267,7 @@ def _side(parts: Parts, side: Side, primary: Side | None, *, two: bool) -> SideS
 
 
 def _role(side: Side, *, two: bool) -> str:
-    if is_hibernated(side):
+    if side.fenced:
         return FENCED
     return TWO_PRIMARIES if two and (side.is_primary or side.writable) else side.role
 

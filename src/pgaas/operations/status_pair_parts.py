@@ -15,7 +15,6 @@ from pgaas.kube.postgres import POSITION, Position, ask, parse_position
 from pgaas.kube.resources import LEASE, Object, dig
 from pgaas.kube.snapshot import take_snapshot
 from pgaas.operations.dns import RecordState, primary_record
-from pgaas.operations.fence import is_hibernated
 from pgaas.operations.loss import LastKnown, Loss, estimate
 from pgaas.operations.pair import Pair, Side, Subjects
 from pgaas.operations.side_archive import archive_of
@@ -113,7 +112,7 @@ def look_briefly(subjects: Subjects) -> Pair:
 
 def source_of(pair: Pair) -> Side | None:
     """Return the side that would be lost: the one primary, or the unseen one that a replica follows."""
-    primaries = [side for side in pair.primaries if not is_hibernated(side)]
+    primaries = pair.primaries
     if len(primaries) == 1:
         return primaries[0]
     followed = [pair.by_name(side.named_primary) for side in pair.sides.values() if side.cluster]
@@ -210,7 +209,7 @@ def _look_at(subject: Subject) -> Side:
 
 
 def _where(side: Side) -> tuple[Position | None, int]:
-    if not side.instance or is_hibernated(side):
+    if not side.instance or side.fenced:
         return None, 0
     answer = ask(side.reached(), side.instance, side.subject.namespace, WHERE)
     line, _, transaction = answer.rpartition("|")

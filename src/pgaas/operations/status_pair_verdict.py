@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pgaas.kube.promotion import LOST_SIDE
 from pgaas.kube.resources import dig
 from pgaas.kube.snapshot import server_name
-from pgaas.operations.fence import is_hibernated, is_marked
+from pgaas.operations.fence import is_marked
 from pgaas.operations.pair import Pair, Side
 from pgaas.operations.preflight_replica import YOUNG
 from pgaas.operations.settle import following
@@ -52,7 +52,7 @@ class Verdict:
 def verdict(parts: Parts) -> Verdict:
     """Judge everything that was found out."""
     pair = parts.pair
-    primaries = [side for side in pair.primaries if not is_hibernated(side)]
+    primaries = pair.primaries
     writing = [side for side in pair.sides.values() if side.writable]
     two = len(primaries) > 1 or len(writing) > 1
     found = Verdict(primaries[0] if len(primaries) == 1 and not two else None, two, _marks(pair))
@@ -89,7 +89,7 @@ def _shout(found: Verdict, parts: Parts, writers: list[Side]) -> None:
             f"then, as what only {goes.dc} has is lost with it: {goes.subject.command('rebuild')}",
         )
     for side in pair.sides.values():
-        if not is_marked(pair, side.dc) or side.cluster is None or is_hibernated(side):
+        if not is_marked(pair, side.dc) or side.cluster is None or side.fenced:
             continue
         if _is_rebuilt(found, parts, side):
             found.add(
@@ -126,7 +126,7 @@ def _judge_side(found: Verdict, parts: Parts, side: Side) -> None:
     if side.cluster is None:
         found.add(f"{side.dc}: not created", side.subject.command("rebuild" if marked else "create"))
         return
-    if is_hibernated(side):
+    if side.fenced:
         why = ", as it was lost" if marked else ""
         found.add(f"{side.dc} is fenced{why}: it has no instances", side.subject.command("rebuild"))
         return
@@ -148,12 +148,12 @@ def _judge_primary(found: Verdict, pair: Pair) -> None:
             return
         unseen = [side.dc for side in pair.sides.values() if side.error]
         if unseen:
-            seen = [side for side in pair.sides.values() if side.cluster and not is_hibernated(side)]
+            seen = [side for side in pair.sides.values() if side.cluster and not side.fenced]
             found.add(
                 f"no primary can be seen: it may be in {' or '.join(unseen)}",
                 *(f"if it stays away: {side.subject.command('promote')}" for side in seen[:1]),
             )
-        elif any(side.cluster and not is_hibernated(side) for side in pair.sides.values()):
+        elif any(side.cluster and not side.fenced for side in pair.sides.values()):
             found.add(
                 "no side is the primary: a move is under way, or was interrupted",
                 f"if no command is at work: pgaas switchover --ins {some.ins} --env {some.env} --to DC",
@@ -165,7 +165,7 @@ def _judge_primary(found: Verdict, pair: Pair) -> None:
     elif primary.position.in_recovery:
         found.add(f"{primary.dc}: the primary takes no writes: its PostgreSQL is still in recovery")
     for side in pair.others(primary.dc):
-        if not side.cluster or is_hibernated(side) or side.is_primary:
+        if not side.cluster or side.fenced or side.is_primary:
             continue
         if side.named_primary != primary.name:
             found.add(f"{side.dc}: follows {side.named_primary}, the primary is {primary.name}")
