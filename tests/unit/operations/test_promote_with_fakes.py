@@ -358,6 +358,13 @@ def test_a_side_that_cannot_be_fenced_keeps_the_other_from_being_promoted(
     assert sides.servers[TWO].replica["primary"] == FIRST
 
 
+@pytest.mark.parametrize(("reachable", "steps"), [(False, 12), (True, 15)])
+def test_there_is_a_test_for_each_step(sides: TwoSides, reachable: bool, steps: int) -> None:
+    (half_dead if reachable else lose)(sides)
+    carried_out(planned(sides))
+    assert len(sides.journal) == steps
+
+
 @pytest.mark.parametrize(
     ("step", "reachable"),
     [*((step, False) for step in range(1, 13)), *((step, True) for step in range(1, 16))],

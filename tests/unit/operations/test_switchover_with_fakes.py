@@ -61,7 +61,8 @@ def test_it_moves_the_primary_and_leaves_helm_the_only_owner(sides: TwoSides, to
     assert done.finished.addresses == ("192.0.2.2",)
     assert [row.state for row in done.checks] == ["ok"] * len(done.checks)
     steps = [step.name for step in done.steps]
-    order = [steps.index(each) for each in ("preflight", "catch up local2", "demote local1", "promote local2")]
+    wanted = ("preflight", "catch up local2", "demote local1", "promote local2", "write down the primary")
+    order = [steps.index(each) for each in wanted]
     assert order == sorted(order)
     assert replica_of(sides.servers[ONE]) == {"self": FIRST, "primary": SECOND, "source": SECOND}
     assert replica_of(sides.servers[TWO]) == {"self": SECOND, "primary": SECOND, "source": FIRST}

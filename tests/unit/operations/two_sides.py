@@ -21,7 +21,7 @@ from tests.unit.operations.operators import SPACE, Postgres, SideServer
 from tests.unit.operations.worlds import REPOSITORY, TRUE, pod
 
 from pgaas.config.naming import Target
-from pgaas.errors import KubernetesError, ToolFailed
+from pgaas.errors import KubernetesError, KubernetesUnavailable, ToolFailed
 from pgaas.kube.client import Api
 from pgaas.kube.postgres import POSITION
 from pgaas.kube.resources import (
@@ -337,7 +337,9 @@ class SideApi(Api):
             time.sleep(0.001)
 
     def _ask(self, pod: str, container: str, namespace: str) -> None:
-        self._reach()
+        self._world.alive(self._life)
+        if self._dc in self._world.down:
+            raise KubernetesUnavailable(f"the API server of {self._dc} cannot be reached")
         if self._dc in self._world.mute:
             raise KubernetesError(f"exec {namespace}/{pod} {container} was refused")
         if path_of(POD, namespace, pod) not in self._server.objects:
