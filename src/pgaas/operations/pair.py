@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pgaas.config.naming import Target, cluster_name
@@ -12,7 +13,7 @@ from pgaas.errors import KubernetesError, PgaasError, UsageError
 from pgaas.kube.client import Api
 from pgaas.kube.postgres import Position, position
 from pgaas.kube.promotion import HIBERNATION
-from pgaas.kube.resources import Object, dig
+from pgaas.kube.resources import CLUSTER, Object, dig
 from pgaas.kube.snapshot import Snapshot, is_following, take_snapshot
 from pgaas.operations.subject import Subject, load_subject
 from pgaas.render.topology import datacenter_targets
@@ -176,6 +177,9 @@ def look_at(subject: Subject) -> Side:
     try:
         return Side(subject, api, snapshot=snapshot, position=position(api, side.instance, subject.namespace))
     except PgaasError as error:
+        # A demotion takes PostgreSQL down once the Cluster says so: it may not have said so a moment ago.
+        with suppress(PgaasError):
+            snapshot = replace(snapshot, cluster=api.get(CLUSTER, subject.cluster, subject.namespace))
         return Side(subject, api, snapshot=snapshot, position_error=error.what)
 
 

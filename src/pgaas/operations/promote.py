@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pgaas.errors import NotHealthy, PgaasError, RefusedAsUnsafe, UsageError
-from pgaas.kube.promotion import LOST_SIDE, Token, demotion_token, mark, parse_token
+from pgaas.kube.promotion import HIBERNATION, LOST_SIDE, Token, demotion_token, mark, parse_token
 from pgaas.kube.resources import dig
 from pgaas.operations.exclusive import Exclusive, exclusive
 from pgaas.operations.fence import fence_what_is_lost, hibernate, is_marked
@@ -211,6 +211,13 @@ def _refuse_lost(pair: Pair, own: str) -> None:
             where=f"datacenter {own}",
             next_step=f"rebuild it first: {pair[own].subject.command('rebuild')}; if nothing is left to "
             "rebuild it from, take it out of lostDatacenters in clients.yaml",
+        )
+    if pair[own].fenced:
+        raise NotHealthy(
+            f"{pair[own].name} is fenced, and has no instances",
+            where=f"datacenter {own}",
+            next_step=f"rebuild it: {pair[own].subject.command('rebuild')}; or take the annotation "
+            f"{HIBERNATION} from its Cluster",
         )
 
 

@@ -35,6 +35,7 @@ from pgaas.kube.promotion import HIBERNATION, LOST_SIDE, MARKER
 from pgaas.kube.resources import dig
 from pgaas.operations import promote as operation
 from pgaas.operations.demote import demote
+from pgaas.operations.fence import fence
 from pgaas.operations.progress import Silent
 from pgaas.operations.promote import Plan, Promotion, check_confirmation, plan_promotion, promote
 from pgaas.operations.switchover import Choices, switchover
@@ -395,6 +396,13 @@ def test_a_lost_side_is_not_promoted(sides: TwoSides) -> None:
         planned(sides, dc=ONE)
     assert f"{FIRST} was given up by a promotion without a token" in caught.value.what
     assert "pgaas rebuild --ins ic1 --env local --dc local1" in caught.value.next_step
+
+
+def test_a_side_that_somebody_fenced_is_not_promoted(sides: TwoSides) -> None:
+    fence(sides.root, "ic1", "local", TWO, progress=Silent())
+    sides.down.add(ONE)
+    with pytest.raises(NotHealthy, match=f"{SECOND} is fenced, and has no instances"):
+        planned(sides)
 
 
 CHANGES: dict[str, tuple[Callable[[TwoSides], Any], str]] = {

@@ -232,3 +232,19 @@ def test_the_latest_of_two_tokens_counts(sides: TwoSides) -> None:
     for server, text in ((sides.servers[ONE], newest), (sides.servers[TWO], token(1, 9))):
         server.cluster["status"]["demotionToken"] = text
     assert last_primary(seen(sides)).dc == ONE
+
+
+def test_a_side_that_goes_down_between_two_questions_is_seen_as_it_is_now(sides: TwoSides) -> None:
+    """The Cluster of a moment ago did not say that its demotion had begun."""
+    sides.servers[ONE].pace.demotion = 3
+    point(sides, ONE, SECOND)
+    server, seen_at = sides.servers[ONE], []
+
+    def position() -> None:
+        seen_at.append(server.cluster["status"].get("switchReplicaClusterStatus"))
+        server.tick()
+        server.tick()
+
+    server.position = position  # type: ignore[method-assign]
+    assert stage(sides, TWO) == (Stage.DEMOTED, ONE)
+    assert seen_at == [None]
