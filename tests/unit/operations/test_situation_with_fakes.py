@@ -236,7 +236,7 @@ def test_the_latest_of_two_tokens_counts(sides: TwoSides) -> None:
 
 def test_a_side_that_goes_down_between_two_questions_is_seen_as_it_is_now(sides: TwoSides) -> None:
     """The Cluster of a moment ago did not say that its demotion had begun."""
-    sides.servers[ONE].pace.demotion = 3
+    sides.servers[ONE].pace.stale = 2
     point(sides, ONE, SECOND)
     server, seen_at = sides.servers[ONE], []
 
