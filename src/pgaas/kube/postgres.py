@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from pgaas.kube.client import Api
 
 CONTAINER = "postgres"
 ASK_SECONDS = 20.0
+LSN = re.compile("[0-9A-F]+/[0-9A-F]+")
 # No function tells which timeline a replica applies, and its control file only learns of it with a
 # restartpoint: the newest file of the segment that was applied last does.
 POSITION = """
@@ -93,7 +95,7 @@ def parse_position(line: str, pod: str = "") -> Position:
         return Position(
             in_recovery={"t": True, "f": False}[recovering],
             timeline=int(timeline or 0),
-            lsn=lsn,
+            lsn=_lsn(lsn),
             system_id=system_id,
             replay_age=_age(replayed),
             archived_wal=archived,
@@ -105,6 +107,12 @@ def parse_position(line: str, pod: str = "") -> Position:
             f"{pod or 'the instance'} answered something else than its position: {line[:200]!r}",
             next_step="look at the pod's log",
         ) from error
+
+
+def _lsn(text: str) -> str:
+    if not LSN.fullmatch(text):
+        raise ValueError(text)
+    return text
 
 
 def _age(seconds: str) -> float | None:
