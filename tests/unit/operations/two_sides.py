@@ -270,8 +270,10 @@ class TwoSides:
         """Let the plugin work."""
         server = self.servers[dc]
         for path, backup in server.objects.items():
-            if f"/{BACKUP.plural}/" in path and "status" not in backup and self.backups_complete:
-                backup["metadata"]["creationTimestamp"] = LATER
+            if f"/{BACKUP.plural}/" not in path:
+                continue
+            backup["metadata"].setdefault("creationTimestamp", LATER)
+            if "status" not in backup and self.backups_complete:
                 begin = f"{server.postgres.timeline:08X}0000000000000006"
                 backup["status"] = {"phase": "completed", "beginWal": begin}
 
