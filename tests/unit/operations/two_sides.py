@@ -258,7 +258,7 @@ class TwoSides:
         ready = {"conditions": [{"type": "Ready", "status": TRUE}], "notAfter": "2999-01-01T00:00:00Z"}
         others = [each.name for each in certificates.clients]
         for name in [certificates.server.name, certificates.client_ca, certificates.replication, *others]:
-            self.put(dc, CERTIFICATE, name, status=ready)
+            self.put(dc, CERTIFICATE, name, status=dict(ready))
         window = {"lastSuccessfulBackupTime": "2026-01-02T00:00:00Z"}
         self.put(dc, OBJECT_STORE, "store", status={"serverRecoveryWindow": {subject.server_name: window}})
         self.put(dc, SCHEDULED_BACKUP, server.name, status={"nextScheduleTime": "2026-05-02T01:00:00Z"})
