@@ -76,8 +76,8 @@ class Archive:
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything of barman's at all."""
-        return bool(self.backup_count or self.newest_wal or self.history)
+        """Whether there is anything of barman's at all; SeaweedFS goes on naming emptied folders."""
+        return bool(self.backups or self.newest_wal or self.history)
 
     @property
     def newest_backup(self) -> BaseBackup | None:
