@@ -351,6 +351,16 @@ def test_a_side_that_cannot_be_asked_is_not_promoted_with_a_token(sides: TwoSide
     assert moves(sides) == 0
 
 
+def test_a_side_on_its_way_up_may_take_its_own_token_back(sides: TwoSides) -> None:
+    own = demoted(sides)
+    sides.mute.add(ONE)
+    side = seen(sides)[ONE]
+    assert side.position is None
+    check_token(side, own)
+    with pytest.raises(NotHealthy, match="cannot be asked where it is"):
+        check_token(side, parse_token(token(1, own.lsn + 8)))
+
+
 def test_a_token_that_the_operator_finds_wrong_is_taken_back(sides: TwoSides) -> None:
     """It came past the check: the replica moved on in between."""
     given, right, pair = demoted(sides), Right(), seen(sides)
