@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.unit.kube.fakes import fake_api, use_kubeconfig
+from tests.unit.operations.promotions import ARCHIVE
 from tests.unit.operations.records import FakeRecord
 from tests.unit.operations.told import Told
 from tests.unit.operations.two_sides import KUBECONFIG, Killed, TwoSides, make_two_sides
@@ -27,10 +28,12 @@ from pgaas.operations import (
     preflight,
     preflight_switchover,
     primary_name,
+    promote,
     removal,
     subject,
 )
 from pgaas.operations.trust import TrustState
+from pgaas.tools.archive import Archive
 from pgaas.tools.versions import TOOLS, Found
 
 
@@ -95,3 +98,16 @@ def sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TwoSides:
 @pytest.fixture
 def told() -> Told:
     return Told()
+
+
+@pytest.fixture
+def archive(sides: TwoSides, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give every cluster the same archive, and return whose were read."""
+    read: list[str] = []
+
+    def archive_of(_subject: Any, _api: Any, cluster: str, **_: Any) -> Archive:
+        read.append(cluster)
+        return ARCHIVE
+
+    monkeypatch.setattr(promote, "archive_of", archive_of)
+    return read
