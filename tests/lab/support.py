@@ -140,8 +140,10 @@ def keys(name: str, prefix: str = "") -> list[str]:
 def empty(name: str) -> None:
     """Remove everything in a bucket of the lab's S3, if there is such a bucket."""
     client = storage()
-    for key in keys(name):
-        client.delete_object(Bucket=name, Key=key)
+    if name in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+        # Made anew: SeaweedFS would keep the empty folders of what is deleted, and list them.
+        client.delete_bucket(Bucket=name)
+        client.create_bucket(Bucket=name)
 
 
 def wait_until(what: str, probe: Callable[[], Any], timeout: float = 180) -> Any:
