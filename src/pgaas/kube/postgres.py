@@ -35,23 +35,23 @@ select pg_is_in_recovery() recovering,
          chr(10) || chr(9) || chr(124), '; '), '') end
 from pg_control_recovery() r, pg_control_system() s, pg_stat_archiver a
 """
-# Ends by itself: at the goal, or after its time. PostgreSQL may be restarted meanwhile.
+# Ends by itself: at the goal, or after its time. Each look is a connection of its own: one that stayed open
+# would hold up a restart of PostgreSQL, which waits for its clients.
 WATCH = r"""
 trap 'kill $(jobs -p) 2>/dev/null' EXIT
 end=$((SECONDS + $3))
+startup=""
 while [ $SECONDS -lt $end ]; do
-  if [ "$4" = 1 ]; then
+  if [ "$4" = 1 ] && ! kill -0 $startup 2>/dev/null; then
     startup=$(psql -XAtqc "select pid from pg_stat_activity where backend_type = 'startup'" 2>/dev/null)
     if [ -n "$startup" ]; then
       while [ $SECONDS -lt $end ] && kill -HUP "$startup"; do sleep "$2"; done >/dev/null 2>&1 &
     fi
   fi
-  while IFS='|' read -r reached line; do
-    [ -n "$line" ] && printf '%s\n' "$line"
-    [ "$reached" = t ] && exit 0
-  done < <(printf '%s \\watch %s\n' "$1" "$2" | timeout "$3" psql -XAtq 2>/dev/null)
-  kill $(jobs -p) 2>/dev/null
-  sleep 0.2
+  IFS='|' read -r reached line < <(psql -XAtqc "$1" 2>/dev/null)
+  [ -n "$line" ] && printf '%s\n' "$line"
+  [ "$reached" = t ] && exit 0
+  sleep "$2"
 done
 """
 

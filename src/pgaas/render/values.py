@@ -203,6 +203,7 @@ class Cluster(Values, spelt={"enable_pdb": "enablePDB"}):
     primary_update_method: Literal["switchover", "restart"]
     max_start_delay: Count
     max_stop_delay: Count
+    smart_shutdown_timeout: Count
 
 
 class Database(Values):
