@@ -35,23 +35,31 @@ select pg_is_in_recovery() recovering,
          chr(10) || chr(9) || chr(124), '; '), '') end
 from pg_control_recovery() r, pg_control_system() s, pg_stat_archiver a
 """
-# Ends by itself: at the goal, or after its time. Each look is a connection of its own: one that stayed open
-# would hold up a restart of PostgreSQL, which waits for its clients.
+# Ends by itself: at the goal, or after its time. Each look is a connection of its own: one that stayed
+# open would hold up a restart of PostgreSQL, which waits for its clients.
+# It sleeps by reading from a pipe that never says anything: a `sleep` that outlived it would stay a zombie,
+# as the instance manager, which is process 1 here, waits for none but its own children.
 WATCH = r"""
-trap 'kill $(jobs -p) 2>/dev/null' EXIT
+exec {quiet}<> <(:)
+waker=""
+trap '[ -n "$waker" ] && kill "$waker" 2>/dev/null; wait' EXIT
 end=$((SECONDS + $3))
 startup=""
 while [ $SECONDS -lt $end ]; do
   if [ "$4" = 1 ] && ! kill -0 $startup 2>/dev/null; then
     startup=$(psql -XAtqc "select pid from pg_stat_activity where backend_type = 'startup'" 2>/dev/null)
     if [ -n "$startup" ]; then
-      while [ $SECONDS -lt $end ] && kill -HUP "$startup"; do sleep "$2"; done >/dev/null 2>&1 &
+      while [ $SECONDS -lt $end ] && kill -HUP "$startup"; do
+        read -rt "$2" -u "$quiet"
+      done >/dev/null 2>&1 &
+      waker=$!
     fi
   fi
-  IFS='|' read -r reached line < <(psql -XAtqc "$1" 2>/dev/null)
+  answer=$(psql -XAtqc "$1" 2>/dev/null)
+  IFS='|' read -r reached line <<< "$answer"
   [ -n "$line" ] && printf '%s\n' "$line"
   [ "$reached" = t ] && exit 0
-  sleep "$2"
+  read -rt "$2" -u "$quiet"
 done
 """
 
