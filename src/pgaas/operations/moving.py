@@ -29,6 +29,9 @@ from pgaas.operations.progress import Progress
 FAST = 0.1
 LOOK_EVERY = 0.25
 NUDGE_SECONDS = 1.0
+# The instance manager loads a promotion's configuration within a second of it.
+CALM_SECONDS = 2.0
+PENDING_RESTART = "select string_agg(name, ', ') from pg_settings where pending_restart"
 # The operator refuses to turn round in the middle: it is asked again until it has come to the end.
 ONGOING = "ongoing operation"
 # What a replica may have replayed beyond the token's REDO location: the shutdown checkpoint itself.
@@ -245,14 +248,22 @@ def promote_side(
 
 
 def wait_promoted(side: Side, *, timeout: float, progress: Progress) -> None:
-    """Wait until the operator has noted the promotion and calls the cluster healthy; raise TimedOut."""
+    """Wait until the operator has noted the promotion, and PostgreSQL has no restart ahead; raise TimedOut.
+
+    A replica has archive_mode always, a primary on: where the new configuration is loaded with the promotion,
+    the instance restarts once more, seconds later, and takes connections and a backup that runs with it.
+    """
     api, namespace = side.reached(), side.subject.namespace
+    calm_since: float | None = None
 
     def probe() -> Seen:
+        nonlocal calm_since
         live = api.get(CLUSTER, side.name, namespace)
-        ok = promoted(live)
         detail = str(dig(live, "status", "phase", default=""))
-        return Seen((Item("cluster", ok, detail),), hopeless=promotion_failed(live))
+        ahead = _restart_ahead(side) if promoted(live) else detail
+        calm_since = None if ahead else calm_since or time.monotonic()
+        calm = calm_since is not None and time.monotonic() - calm_since >= CALM_SECONDS
+        return Seen((Item("cluster", calm, ahead or detail),), hopeless=promotion_failed(live))
 
     waited = wait_for(probe, timeout=timeout, interval=0.5, on_change=_tell(progress))
     if waited.ending is not Ending.SUCCEEDED:
@@ -262,6 +273,15 @@ def wait_promoted(side: Side, *, timeout: float, progress: Progress) -> None:
             where=f"datacenter {side.dc}",
             next_step=f"{side.subject.command('wait')}; then run the same command again for what is left",
         )
+
+
+def _restart_ahead(side: Side) -> str:
+    """Say that PostgreSQL is about to be restarted, or is just being so; empty if it is neither."""
+    try:
+        waiting = ask(side.reached(), side.instance, side.subject.namespace, PENDING_RESTART)
+    except KubernetesError as error:
+        return f"restarts: {error.what}"
+    return f"restarts for {waiting}" if waiting else ""
 
 
 class _Watch(threading.Thread):

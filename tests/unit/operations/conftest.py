@@ -75,7 +75,12 @@ def sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TwoSides:
         dc: TrustState(dc, server.name, created=True, detail="fresh") for dc, server in made.servers.items()
     }
     monkeypatch.setattr(preflight_switchover, "look_at_trust", lambda *_: fresh)
-    for name, value in {"FAST": 0.001, "LOOK_EVERY": 0.001, "NUDGE_SECONDS": 0.02}.items():
+    for name, value in {
+        "FAST": 0.001,
+        "LOOK_EVERY": 0.001,
+        "NUDGE_SECONDS": 0.02,
+        "CALM_SECONDS": 0.0,
+    }.items():
         monkeypatch.setattr(moving, name, value)
     for waiting in (wait.wait_for, backup.follow_backup):
         monkeypatch.setitem(

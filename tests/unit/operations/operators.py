@@ -133,6 +133,8 @@ class SideServer(OwningServer):
     pace: Pace = field(default_factory=Pace)
     looks: int = 0
     tokens: list[str] = field(default_factory=list)
+    # What PostgreSQL says that it waits for a restart for.
+    restarts_for: str = ""
 
     @property
     def name(self) -> str:

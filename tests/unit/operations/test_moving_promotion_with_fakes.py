@@ -206,3 +206,11 @@ def test_a_cluster_that_is_never_healthy_times_out(sides: TwoSides) -> None:
     assert "takes writes, but is not healthy" in caught.value.what
     assert "Waiting for instances" in caught.value.what
     assert "pgaas wait" in caught.value.next_step
+
+
+def test_a_promotion_is_not_over_while_a_restart_is_ahead(sides: TwoSides) -> None:
+    sides.servers[ONE].restarts_for = "archive_mode"
+    with pytest.raises(TimedOut, match="restarts for archive_mode"):
+        wait_promoted(seen(sides)[ONE], timeout=0.01, progress=Silent())
+    sides.servers[ONE].restarts_for = ""
+    wait_promoted(seen(sides)[ONE], timeout=5, progress=Silent())

@@ -39,6 +39,7 @@ from pgaas.kube.resources import (
     dig,
 )
 from pgaas.kube.snapshot import HEALTHY
+from pgaas.operations.moving import PENDING_RESTART
 from pgaas.operations.subject import Subject, load_subject
 
 ONE, TWO = "local1", "local2"
@@ -310,6 +311,8 @@ class SideApi(Api):
             raise KubernetesError("psql ended with 2: the database system is shutting down")
         if argv[-1] == POSITION:
             return f"{line}\n"
+        if argv[-1] == PENDING_RESTART:
+            return f"{self._server.restarts_for}\n"
         if "pg_switch_wal" in argv[-1]:
             self._server.archive()
         self._world.step(f"{self._dc} {argv[-1]}", self._life)
