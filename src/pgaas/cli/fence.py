@@ -27,11 +27,12 @@ FencedDcOption = Annotated[
     ),
 ]
 ReturnOption = Annotated[
-    str,
+    float | None,
     typer.Option(
         "--wait-for-return",
         help="How long to wait for a datacenter that is away, such as 12h; it is fenced as it returns.",
         metavar="TIME",
+        parser=parse_duration,
         show_default=False,
     ),
 ]
@@ -41,7 +42,7 @@ def fence(
     ins: InsOption,
     env: EnvOption,
     dc: FencedDcOption,
-    wait_for_return: ReturnOption = "0s",
+    wait_for_return: ReturnOption = None,
     output: OutputOption = Output.text,
     root: RootOption = None,
     verbose: VerboseOption = False,
@@ -59,9 +60,10 @@ def fence(
 
     from pgaas.operations import fence as operation
 
-    seconds = parse_duration(wait_for_return)
     progress = progress_for(verbose=verbose)
-    done = operation.fence(root_folder(root), ins, env, dc, wait_for_return=seconds, progress=progress)
+    done = operation.fence(
+        root_folder(root), ins, env, dc, wait_for_return=wait_for_return or 0.0, progress=progress
+    )
     if output is Output.json:
         out_json(asdict(done))
     else:
