@@ -51,7 +51,7 @@ def test_a_lost_datacenter(pair: Pair) -> None:
             asked_at = time.monotonic()
             promoted = pair.pgaas(*promote, "--confirm", survivor.cluster, "-o", "json")
             assert promoted.returncode == 0, promoted.stderr
-            back = wait_until("the first write", lambda: writer.written_after(lost_at), timeout=60)
+            back = wait_until("the first write", lambda: writer.written_after(asked_at), timeout=60)
             told: dict[str, Any] = json.loads(promoted.stdout)
             print(
                 f"{back - asked_at:.1f} s from the promotion to the first write"
@@ -60,7 +60,7 @@ def test_a_lost_datacenter(pair: Pair) -> None:
             assert told["lost"] == lost.dc
             seen = pair.status()
             assert {side["role"] for side in seen["sides"]} == {"primary", "unreachable"}
-            measure_loss(writer, survivor, lost_at, told)
+            measure_loss(writer, survivor, lost_at, asked_at, told)
 
             with running(pair.pgaas, "fence", *lost.target, "--wait-for-return", "10m") as fence:
                 assert fence.wait_for(lambda line: line.startswith("wait for")), fence.said
@@ -93,10 +93,15 @@ def refused_without_the_name(pair: Pair, promote: tuple[str, ...], survivor: Sid
     assert survivor.live()["metadata"]["generation"] == before
 
 
-def measure_loss(writer: Writer, survivor: Side, lost_at: float, told: dict[str, Any]) -> None:
-    """Compare what is gone with what the plan said: never more, and always the end of what was written."""
+def measure_loss(
+    writer: Writer, survivor: Side, lost_at: float, asked_at: float, told: dict[str, Any]
+) -> None:
+    """Compare what is gone with what the plan said: never more, and always the end of what was written.
+
+    Between the loss and the promotion nobody took writes: what was acknowledged by then, the lost side took.
+    """
     rows = rows_of(writer.login, survivor.address())
-    before = {number: at for number, at in writer.acknowledged.items() if at <= lost_at}
+    before = {number: at for number, at in writer.acknowledged.items() if at <= asked_at}
     gone = sorted(number for number in before if number not in rows)
     kept = [number for number in before if number in rows]
     assert kept
