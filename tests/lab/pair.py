@@ -146,6 +146,8 @@ class Pair:
 
     def new_table(self) -> None:
         """Make the writer's table anew; nothing in it forbids a number to be there twice."""
+        # What the tests before have changed, such as trust, may have brought a restart.
+        wait_until("a healthy pair", lambda: self.pgaas("status", *self.CLIENT).returncode == 0)
         primary = self.primary()
         primary.sql(
             "drop table if exists written; create table written (number bigint);"
