@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from tests.lab.outage import CONTROL, frozen, kill_instances
@@ -39,7 +40,8 @@ def test_a_lost_datacenter(pair: Pair) -> None:
     if pair.primary() != lost:
         pair.move(lost)
     promote = ("promote", *survivor.target)
-    with pair.witness(), pair.writer() as writer:
+    with ExitStack() as watched, pair.writer() as writer:
+        watched.enter_context(pair.witness())
         archived_until_now(pair, lost)
         written = len(writer.acknowledged)
         wait_until("rows that are in no archive", lambda: len(writer.acknowledged) > written + 200)
@@ -64,6 +66,9 @@ def test_a_lost_datacenter(pair: Pair) -> None:
 
             with running(pair.pgaas, "fence", *lost.target, "--wait-for-return", "10m") as fence:
                 assert fence.wait_for(lambda line: line.startswith("wait for")), fence.said
+                # The kubelet starts what was killed as soon as it is back: until the fence reaches that side, for
+                # seconds, it takes writes of whoever still goes there.
+                watched.close()
                 held.let_on()
                 assert fence.end(patience=300) == 0, fence.said
             assert notes_on(lost)[HIBERNATION] == "on"
