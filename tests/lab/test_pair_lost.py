@@ -66,8 +66,8 @@ def test_a_lost_datacenter(pair: Pair) -> None:
 
             with running(pair.pgaas, "fence", *lost.target, "--wait-for-return", "10m") as fence:
                 assert fence.wait_for(lambda line: line.startswith("wait for")), fence.said
-                # The kubelet starts what was killed as soon as it is back: until the fence reaches that side, for
-                # seconds, it takes writes of whoever still goes there.
+                # The kubelet starts what was killed as soon as it is back: until the fence reaches that side,
+                # for seconds, it takes writes of whoever still goes there.
                 watched.close()
                 held.let_on()
                 assert fence.end(patience=300) == 0, fence.said
