@@ -12,6 +12,7 @@ from pgaas.errors import KubernetesError, RefusedAsUnsafe
 from pgaas.kube.client import FIELD_MANAGER, Api
 from pgaas.kube.resources import CLUSTER, Object, condition, dig, name_of
 from pgaas.kube.snapshot import HEALTHY, UNRECOVERABLE
+from pgaas.tools.wal import parse_lsn
 
 HELM = "helm"
 # A field manager of its own: what it sets stays when pgaas gives up the fields of a move.
@@ -56,7 +57,7 @@ def parse_token(text: str) -> Token:
         return Token(
             text=text.strip(),
             timeline=int(content["latestCheckpointTimelineID"]),
-            lsn=lsn_value(str(content["latestCheckpointREDOLocation"])),
+            lsn=parse_lsn(str(content["latestCheckpointREDOLocation"])),
             system_id=str(content["databaseSystemIdentifier"]),
             wal=str(content["redoWalFile"]),
             at=str(content["timeOfLatestCheckpoint"]),
@@ -66,14 +67,6 @@ def parse_token(text: str) -> Token:
             "this is no demotion token: it may have been cut off or quoted on its way",
             next_step="take it again from the demoted side: pgaas demote prints it",
         ) from error
-
-
-def lsn_value(text: str) -> int:
-    """Return an LSN such as 0/16B3740 as a number; raise ValueError if it is none."""
-    high, slash, low = text.partition("/")
-    if not slash:
-        raise ValueError(text)
-    return (int(high, 16) << 32) + int(low, 16)
 
 
 def apply_topology(

@@ -15,7 +15,6 @@ from pgaas.kube.promotion import (
     apply_topology,
     demotion_token,
     drop_foreign_token,
-    lsn_value,
     parse_token,
     promoted,
     promotion_failed,
@@ -25,6 +24,7 @@ from pgaas.kube.wait import Ending, Item, Seen, wait_for
 from pgaas.operations.exclusive import Exclusive
 from pgaas.operations.pair import Pair, Side
 from pgaas.operations.progress import Progress
+from pgaas.tools.wal import parse_lsn
 
 FAST = 0.1
 LOOK_EVERY = 0.25
@@ -64,20 +64,20 @@ def catch_up(primary: Side, replica: Side, *, timeout: float, progress: Progress
     ask(api, instance, namespace, "checkpoint", timeout=timeout)
     there = position(api, instance, namespace)
     ask(api, instance, namespace, "select pg_switch_wal()")
-    goal = lsn_value(there.lsn)
+    goal = parse_lsn(there.lsn)
     last = NONE_YET
 
     def take(found: Position) -> None:
         nonlocal last
         last = found
-        behind = max(goal - lsn_value(found.lsn), 0)
+        behind = max(goal - parse_lsn(found.lsn), 0)
         progress.detail(f"{replica.dc} has {behind / 1048576:.1f} MiB to apply")
 
     reached, instance, namespace = replica.reached(), replica.instance, replica.subject.namespace
     watch_positions(
         reached, instance, namespace, take, goal=goal, every=LOOK_EVERY, timeout=timeout, wake=True
     )
-    if lsn_value(last.lsn) >= goal:
+    if parse_lsn(last.lsn) >= goal:
         # A replica notes down its timeline with a restartpoint; that LSN may lie on another one.
         ask(reached, instance, namespace, "checkpoint", timeout=timeout)
         last = position(reached, instance, namespace)
@@ -155,7 +155,7 @@ def check_token(side: Side, token: Token) -> None:
         reasons.append(f"it is of system {token.system_id}, {side.name} is {where.system_id}")
     elif token.timeline < where.timeline:
         reasons.append(f"it is of timeline {token.timeline}, {side.name} is on {where.timeline} already")
-    elif lsn_value(where.lsn) > token.lsn + CHECKPOINT_BYTES:
+    elif parse_lsn(where.lsn) > token.lsn + CHECKPOINT_BYTES:
         reasons.append(f"{side.name} is at {where.lsn}, beyond the end that the token names")
     if reasons:
         raise RefusedAsUnsafe(
@@ -321,11 +321,11 @@ class _Watch(threading.Thread):
         if not found.in_recovery:
             self.reached.set()
             self.writable.set()
-        elif lsn_value(found.lsn) > self._goal:
+        elif parse_lsn(found.lsn) > self._goal:
             self.reached.set()
             self.detail = "all WAL is applied, PostgreSQL promotes"
         else:
-            self.detail = f"applies WAL, {(self._goal - lsn_value(found.lsn)) / 1048576:.1f} MiB to go"
+            self.detail = f"applies WAL, {(self._goal - parse_lsn(found.lsn)) / 1048576:.1f} MiB to go"
 
 
 def _apply_when_allowed(apply: Callable[[], Object], timeout: float) -> None:

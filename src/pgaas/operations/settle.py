@@ -13,7 +13,7 @@ from pathlib import Path
 from pgaas.config.naming import client_certificate_name, server_ca_bundle_name
 from pgaas.errors import KubernetesError, PgaasError
 from pgaas.kube.client import FIELD_MANAGER, Api
-from pgaas.kube.promotion import HELM, lsn_value, owners_of_primary, release_topology
+from pgaas.kube.promotion import HELM, owners_of_primary, release_topology
 from pgaas.kube.resources import CLUSTER, CONFIG_MAP, DATABASE, SECRET, dig, name_of
 from pgaas.kube.snapshot import BACKUP_DONE, backups_of
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
@@ -23,6 +23,7 @@ from pgaas.operations.exclusive import Exclusive
 from pgaas.operations.pair import Pair, Side
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject
+from pgaas.tools.wal import parse_lsn
 
 BACKUP_PURPOSE = "new-primary"
 CONNECT_SECONDS = 5
@@ -208,7 +209,7 @@ def following(side: Side, primary: Side) -> tuple[bool, str]:
             False,
             f"diverged: on timeline {here.timeline}, which is not in the history of {there.timeline}",
         )
-    if lsn_value(here.lsn) > lsn_value(left_at):
+    if parse_lsn(here.lsn) > parse_lsn(left_at):
         return False, f"diverged: at {here.lsn} on timeline {here.timeline}, which ended at {left_at}"
     return True, f"still on timeline {here.timeline}; timeline {there.timeline} begins where it is"
 

@@ -20,6 +20,7 @@ from pgaas.operations.progress import Progress
 from pgaas.operations.rows import Row, refuse_rows
 from pgaas.operations.situation import Stage, situation
 from pgaas.operations.steps import Steps, Taken
+from pgaas.tools.wal import format_lsn
 
 DEFAULT_TIMEOUT = 300.0
 CATCH_UP_SECONDS = 90.0
@@ -107,12 +108,12 @@ def _switch(
                 demoted = demote_side(
                     pair, old, pair[dc].name, right, timeout=choices.timeout, progress=progress
                 )
-                outcome.text = f"ended at {_lsn(demoted)} on timeline {demoted.timeline}"
+                outcome.text = f"ended at {format_lsn(demoted.lsn)} on timeline {demoted.timeline}"
             token = demoted
         elif where.stage is Stage.DEMOTED and where.source:
             with steps(f"demote {old}") as outcome:
                 token = _token_of(pair, where.source, dc, right, choices.timeout, progress)
-                outcome.text = f"ended at {_lsn(token)} on timeline {token.timeline}"
+                outcome.text = f"ended at {format_lsn(token.lsn)} on timeline {token.timeline}"
             if where.source.dc == dc:
                 pair = _reach(subjects)
         elif where.stage is Stage.PROMOTING:
@@ -196,10 +197,6 @@ def _token_of(
         timeout=timeout,
         progress=progress,
     )
-
-
-def _lsn(token: Token) -> str:
-    return f"{token.lsn >> 32:X}/{token.lsn & 0xFFFFFFFF:X}"
 
 
 def _again(subjects: Subjects, dc: str) -> str:

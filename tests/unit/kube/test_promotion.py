@@ -27,7 +27,6 @@ from pgaas.kube.promotion import (
     apply_topology,
     demotion_token,
     drop_foreign_token,
-    lsn_value,
     mark,
     owners_of_primary,
     parse_token,
@@ -37,6 +36,7 @@ from pgaas.kube.promotion import (
 )
 from pgaas.kube.resources import CLUSTER
 from pgaas.kube.snapshot import HEALTHY, UNRECOVERABLE
+from pgaas.tools.wal import parse_lsn
 
 NAME, SPACE = "local-ic1-local1", "ic1-local"
 PATH = path_of(CLUSTER, SPACE, NAME)
@@ -289,13 +289,13 @@ def test_hostile_values_never_end_in_a_traceback(value: Any) -> None:
     ("text", "value"), [("0/0", 0), ("0/16B3740", 0x16B3740), ("A/0", 0xA00000000), ("1/1", 2**32 + 1)]
 )
 def test_an_lsn_is_a_number(text: str, value: int) -> None:
-    assert lsn_value(text) == value
+    assert parse_lsn(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "0", "0/", "/", "x/y"])
 def test_what_is_no_lsn_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"^"):
-        lsn_value(text)
+        parse_lsn(text)
 
 
 def cluster(*, status: str = "True", annotations: Any = None, **more: Any) -> Any:
