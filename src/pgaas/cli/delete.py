@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgaas.cli.asking import retyped
 from pgaas.cli.durations import TimeoutOption
 from pgaas.cli.options import (
     ConfirmOption,
@@ -58,7 +58,7 @@ def delete(
     folder = root_folder(root)
     plan = operation.plan_deletion(folder, find_target(folder, ins, env, dc))
     show_plan(plan, skip_final_backup=skip_final_backup)
-    operation.check_confirmation(plan, confirm if confirm is not None else ask(plan))
+    operation.check_confirmation(plan, retyped(confirm, "to delete it", plan))
     progress = progress_for(verbose=verbose)
     done = operation.delete(plan, skip_final_backup=skip_final_backup, timeout=timeout, progress=progress)
     out_json(as_json(done)) if output is Output.json else show(done)
@@ -80,13 +80,6 @@ def show_plan(plan: Plan, *, skip_final_backup: bool) -> None:
         say(f"mind: {doubt}")
     if plan.exists and skip_final_backup:
         say("mind: no final backup will be taken")
-
-
-def ask(plan: Plan) -> str | None:
-    """Ask for the cluster's name, if there is a terminal to ask at."""
-    if not sys.stdin.isatty():
-        return None
-    return str(typer.prompt(f"Type the cluster's name to delete it ({plan.cluster})", err=True))
 
 
 def show(done: Deleted) -> None:

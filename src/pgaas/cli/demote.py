@@ -22,6 +22,7 @@ from pgaas.cli.options import (
 )
 from pgaas.cli.output import out, out_json, say
 from pgaas.cli.progress import progress_for
+from pgaas.cli.steps import plain_steps
 from pgaas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -108,9 +109,6 @@ def as_json(done: Demoted, *, with_token: bool) -> dict[str, object]:
         "timeline": done.token.timeline,
         "system_id": done.token.system_id,
         **token,
-        "steps": [
-            {"name": each.name, "seconds": round(each.seconds, 2), "detail": each.detail}
-            for each in done.steps
-        ],
+        "steps": plain_steps(done.steps),
         "seconds": round(done.seconds, 1),
     }

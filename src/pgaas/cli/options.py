@@ -83,6 +83,10 @@ ConfirmOption = Annotated[
         show_default=False,
     ),
 ]
+NoWaitBackupOption = Annotated[
+    bool,
+    typer.Option("--no-wait-backup", help="Start the new primary's base backup, and go on."),
+]
 
 
 def needed(flag: str, value: str | None) -> str:

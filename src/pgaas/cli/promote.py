@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgaas.cli.asking import retyped
 from pgaas.cli.durations import TimeoutOption
 from pgaas.cli.options import (
     ConfirmOption,
     DcOption,
     EnvOption,
     InsOption,
+    NoWaitBackupOption,
     Output,
     OutputOption,
     RootOption,
     VerboseOption,
     root_folder,
 )
-from pgaas.cli.output import out, out_json, out_table, say
+from pgaas.cli.output import out, out_json, say
 from pgaas.cli.progress import progress_for
+from pgaas.cli.steps import out_steps, plain_steps
 
 if TYPE_CHECKING:
     from pgaas.operations.promote import Plan, Promotion
@@ -35,9 +38,6 @@ TokenOption = Annotated[
         show_envvar=True,
         show_default=False,
     ),
-]
-NoWaitBackupOption = Annotated[
-    bool, typer.Option("--no-wait-backup", help="Start the new primary's base backup, and go on.")
 ]
 
 
@@ -72,7 +72,9 @@ def promote(
     own = find_target(folder, ins, env, dc).dc
     plan = operation.plan_promotion(folder, ins, env, own, token)
     show_plan(plan)
-    operation.check_confirmation(plan, confirm if confirm is not None or not plan.forced else ask(plan))
+    operation.check_confirmation(
+        plan, retyped(confirm, "to promote it without a token", plan) if plan.forced else None
+    )
     done = operation.promote(
         plan, timeout=timeout, wait_backup=not no_wait_backup, progress=progress_for(verbose=verbose)
     )
@@ -89,20 +91,9 @@ def show_plan(plan: Plan) -> None:
         say(f"{plan.lost} is marked as lost: it is fenced when it returns, and must be rebuilt")
 
 
-def ask(plan: Plan) -> str | None:
-    """Ask for the cluster's name, if there is a terminal to ask at."""
-    if not sys.stdin.isatty():
-        return None
-    return str(
-        typer.prompt(f"Type the cluster's name to promote it without a token ({plan.cluster})", err=True)
-    )
-
-
 def show(done: Promotion) -> None:
     """Print a timed summary."""
-    out_table(
-        ("step", "took", "result"), [(each.name, f"{each.seconds:.1f} s", each.detail) for each in done.steps]
-    )
+    out_steps(done.steps)
     out(
         f"{done.cluster} is the primary ({done.seconds:.0f} s; took writes after {done.writable_after:.1f} s)"
     )
@@ -130,9 +121,6 @@ def as_json(done: Promotion, plan: Plan) -> dict[str, object]:
         "written": done.finished.written.tried,
         "backup": done.finished.backup,
         "clients_file": done.finished.clients_file,
-        "steps": [
-            {"name": each.name, "seconds": round(each.seconds, 2), "detail": each.detail}
-            for each in done.steps
-        ],
+        "steps": plain_steps(done.steps),
         "seconds": round(done.seconds, 1),
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgaas.cli.asking import retyped
 from pgaas.cli.durations import TimeoutOption
 from pgaas.cli.options import (
     ConfirmOption,
@@ -19,8 +19,9 @@ from pgaas.cli.options import (
     complete_dc,
     root_folder,
 )
-from pgaas.cli.output import out, out_json, out_table, say
+from pgaas.cli.output import out, out_json, say
 from pgaas.cli.progress import progress_for
+from pgaas.cli.steps import out_steps, plain_steps
 
 if TYPE_CHECKING:
     from pgaas.operations.rebuild import Rebuilt
@@ -65,23 +66,14 @@ def rebuild(
     plan = operation.plan_rebuild(root_folder(root), ins, env, dc, force=force)
     for line in plan.lines:
         say(line)
-    operation.check_confirmation(plan, confirm if confirm is not None else ask(plan.cluster))
+    operation.check_confirmation(plan, retyped(confirm, "to make it anew", plan))
     done = operation.rebuild(plan, timeout=timeout, progress=progress_for(verbose=verbose))
     out_json(as_json(done)) if output is Output.json else show(done)
 
 
-def ask(name: str) -> str | None:
-    """Ask for the cluster's name, if there is a terminal to ask at."""
-    if not sys.stdin.isatty():
-        return None
-    return str(typer.prompt(f"Type the cluster's name to make it anew ({name})", err=True))
-
-
 def show(done: Rebuilt) -> None:
     """Print a timed summary."""
-    out_table(
-        ("step", "took", "result"), [(each.name, f"{each.seconds:.1f} s", each.detail) for each in done.steps]
-    )
+    out_steps(done.steps)
     out(f"{done.cluster} follows {done.source}, archives as {done.server_name} ({done.seconds:.0f} s)")
     if done.clients_file:
         out(f"commit {done.clients_file}")
@@ -94,9 +86,6 @@ def as_json(done: Rebuilt) -> dict[str, object]:
         "source": done.source,
         "server_name": done.server_name,
         "clients_file": done.clients_file,
-        "steps": [
-            {"name": each.name, "seconds": round(each.seconds, 2), "detail": each.detail}
-            for each in done.steps
-        ],
+        "steps": plain_steps(done.steps),
         "seconds": round(done.seconds, 1),
     }

@@ -10,6 +10,7 @@ from pgaas.cli.durations import TimeoutOption
 from pgaas.cli.options import (
     EnvOption,
     InsOption,
+    NoWaitBackupOption,
     Output,
     OutputOption,
     RootOption,
@@ -17,8 +18,9 @@ from pgaas.cli.options import (
     complete_dc,
     root_folder,
 )
-from pgaas.cli.output import out, out_json, out_table
+from pgaas.cli.output import out, out_json
 from pgaas.cli.progress import progress_for
+from pgaas.cli.steps import out_steps, plain_steps
 
 if TYPE_CHECKING:
     from pgaas.operations.switchover import SwitchedOver
@@ -41,10 +43,6 @@ SkipCheckOption = Annotated[
         metavar="NAME",
         show_default=False,
     ),
-]
-NoWaitBackupOption = Annotated[
-    bool,
-    typer.Option("--no-wait-backup", help="Start the new primary's base backup, and go on."),
 ]
 
 
@@ -87,8 +85,7 @@ def show(done: SwitchedOver) -> None:
         for row in done.checks:
             out(f"  {row.state}: {row.name}: {row.detail}")
         return
-    rows = [(step.name, f"{step.seconds:.1f} s", step.detail) for step in done.steps]
-    out_table(("step", "took", "result"), rows)
+    out_steps(done.steps)
     outage = f"; no primary for at most {done.outage:.1f} s" if done.outage is not None else ""
     out(f"{done.new} is the primary ({done.seconds:.0f} s in all{outage})")
     if done.finished:
@@ -104,10 +101,7 @@ def as_json(done: SwitchedOver) -> dict[str, object]:
         "stage": done.stage,
         "plan": list(done.plan),
         "checks": [{"name": row.name, "state": row.state, "detail": row.detail} for row in done.checks],
-        "steps": [
-            {"name": step.name, "seconds": round(step.seconds, 2), "detail": step.detail}
-            for step in done.steps
-        ],
+        "steps": plain_steps(done.steps),
         "outage_seconds": None if done.outage is None else round(done.outage, 2),
         "written": bool(finished and finished.written.tried),
         "name": finished.name if finished else "",
