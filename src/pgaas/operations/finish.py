@@ -36,14 +36,13 @@ Steps = Callable[[str], AbstractContextManager[Outcome]]
 
 @dataclass(frozen=True)
 class Finished:
-    """What was found or done after a promotion; `problems` say what is left for a person."""
+    """What was found or done after a promotion."""
 
     clients_file: str
     name: str
     addresses: tuple[str, ...]
     written: Written
     backup: str
-    problems: tuple[str, ...]
 
 
 def finish(
@@ -138,9 +137,7 @@ def finish(
             where=f"{target.ins} in {target.env}",
             next_step="mend what is named above, then run the same command again: it does what is left",
         )
-    return Finished(
-        file, name.record.name, tuple(name.record.resolve_primary()), written, asked, tuple(problems)
-    )
+    return Finished(file, name.record.name, tuple(name.record.resolve_primary()), written, asked)
 
 
 def _settle(root: Path, subject: Subject, right: Exclusive, outcome: Outcome) -> None:

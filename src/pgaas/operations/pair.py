@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -149,19 +149,10 @@ def load_pair(root: Path, ins: str, env: str) -> dict[str, Subject]:
     return {target.dc: first if target == first.target else load_subject(root, target) for target in targets}
 
 
-def look(subjects: Subjects, only: Iterable[str] | None = None) -> Pair:
-    """Look at all sides at the same time, or at some of them only; the others then count as unreachable."""
-    wanted = set(subjects if only is None else only)
+def look(subjects: Subjects) -> Pair:
+    """Look at all sides at the same time."""
     with ThreadPoolExecutor(max(len(subjects), 1)) as pool:
-        seen = pool.map(
-            lambda subject: (
-                look_at(subject)
-                if subject.target.dc in wanted
-                else Side(subject, error="not looked at, as asked")
-            ),
-            subjects.values(),
-        )
-        return Pair({side.dc: side for side in seen})
+        return Pair({side.dc: side for side in pool.map(look_at, subjects.values())})
 
 
 def look_at(subject: Subject) -> Side:

@@ -12,6 +12,7 @@ from pgaas.kube.client import Api
 from pgaas.kube.resources import CLUSTER
 from pgaas.operations.loss import about_bytes, about_seconds
 from pgaas.operations.rows import Row, State
+from pgaas.operations.side_archive import place_of
 from pgaas.operations.subject import Subject
 from pgaas.tools.archive import Archive, other_generations, read_archive
 from pgaas.tools.backup_info import BaseBackup
@@ -97,14 +98,11 @@ def base_backup_there(archive: Archive) -> Row:
 
 
 def _source(subject: Subject, name: str) -> Source:
-    values, target, client = subject.values, subject.target, subject.resolved.client
-    external = next((each for each in values.replication.external_clusters if each.name == name), None)
+    target, client = subject.target, subject.resolved.client
+    found = place_of(subject, name)
     others = (Target(target.ins, target.env, dc) for dc in client.datacenters)
     whose = next((each for each in others if cluster_name(each) == name), None)
-    store = next(
-        (each for each in values.object_stores if external and each.name == external.barman_object_name), None
-    )
-    if external is None or whose is None or store is None:
+    if found is None or whose is None:
         raise RefusedAsUnsafe(
             f"{subject.cluster} would read the archive of {name}, which is no cluster of this client",
             where="confs/admin, clients.yaml",
@@ -112,8 +110,8 @@ def _source(subject: Subject, name: str) -> Source:
         )
     mirror = client.replication.replica_source == "mirror"
     other_path = (backup_path if mirror else replica_path)(client.s3_bucket, whose)
-    prefix = split_url(store.destination_path)[1]
-    return Source(whose, prefix, external.server_name, split_url(other_path)[1], mirror)
+    prefix, server_name = found
+    return Source(whose, prefix, server_name, split_url(other_path)[1], mirror)
 
 
 def _would_be_empty(subject: Subject) -> Row:

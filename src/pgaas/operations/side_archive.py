@@ -16,17 +16,25 @@ def archive_of(subject: Subject, api: Api, cluster: str, *, chain: bool = True) 
     `chain` also looks for gaps behind the newest base backup, which lists more. Raise ToolFailed if S3 does
     not answer, RefusedAsUnsafe for a cluster that is none of this client's.
     """
-    values = subject.values
-    external = next((each for each in values.replication.external_clusters if each.name == cluster), None)
-    store = next(
-        (each for each in values.object_stores if external and each.name == external.barman_object_name), None
-    )
-    if external is None or store is None:
+    found = place_of(subject, cluster)
+    if found is None:
         raise RefusedAsUnsafe(
             f"{cluster} is no cluster of this client",
             where=f"clients.yaml of {subject.resolved.team_env}",
             next_step="correct datacenters of the client there",
         )
     bucket = Bucket(subject.place, s3_keys(subject, api))
-    prefix = split_url(store.destination_path)[1]
-    return read_archive(bucket, prefix, external.server_name, chain=chain)
+    prefix, server_name = found
+    return read_archive(bucket, prefix, server_name, chain=chain)
+
+
+def place_of(subject: Subject, cluster: str) -> tuple[str, str] | None:
+    """Return the prefix in the bucket and the serverName of a cluster's archive, as this side reads it."""
+    values = subject.values
+    external = next((each for each in values.replication.external_clusters if each.name == cluster), None)
+    store = next(
+        (each for each in values.object_stores if external and each.name == external.barman_object_name), None
+    )
+    if external is None or store is None:
+        return None
+    return split_url(store.destination_path)[1], external.server_name

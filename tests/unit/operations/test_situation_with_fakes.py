@@ -190,13 +190,6 @@ def test_a_side_without_a_cluster_is_absent(sides: TwoSides) -> None:
     assert pair.by_name("nobody") is None
 
 
-def test_only_what_was_asked_for_is_looked_at(sides: TwoSides) -> None:
-    pair = look({dc: sides.subject(dc) for dc in (ONE, TWO)}, only=[TWO])
-    assert pair[ONE].error == "not looked at, as asked"
-    assert sides.servers[ONE].asked == []
-    assert pair[TWO].role == "replica"
-
-
 def test_no_token_shows_in_what_was_seen(sides: TwoSides) -> None:
     text = demote(sides, ONE, SECOND)
     pair = seen(sides)
