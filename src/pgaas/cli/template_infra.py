@@ -15,6 +15,7 @@ def template_infra(
     """Print the Kubernetes objects of the local infrastructure (S3, LDAP, observability). Asks no cluster.
 
     There is one for all clients of the environment local: --ins and --env may be given, and change nothing.
+    What `pgaas infra install` takes from upstream's repositories is not printed.
 
     Writes the three values files below confs/_generated/local-infra, as `generate` does for the environment
     local.

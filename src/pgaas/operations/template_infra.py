@@ -25,7 +25,7 @@ def check_target(root: Path, ins: str | None, env: str | None) -> None:
 
 
 def template_infra(root: Path, progress: Progress) -> str:
-    """Write the local infrastructure's values files and return the charts' objects as YAML.
+    """Write the local infrastructure's values files and return the objects of pgaas's own charts as YAML.
 
     Raise ConfigError for the files, ToolMissing and ToolFailed for helmfile and helm.
     """
@@ -34,5 +34,5 @@ def template_infra(root: Path, progress: Progress) -> str:
     with step(progress, "rendering the local infrastructure"):
         command.find_program("helm", env)
         return command.run(
-            helmfile.template_argv("local-infra"), env=env, cwd=root, echo=progress.command
+            helmfile.own_charts_argv(), env=env, cwd=root, echo=progress.command
         ).stdout

@@ -8,6 +8,8 @@ from typing import Literal
 from pgaas.tools.command import inherited_environment
 
 Component = Literal["cluster", "local-infra"]
+# Of the local infrastructure, what needs no chart from elsewhere.
+OWN_CHARTS = "component=local-infra,origin=pgaas"
 
 
 def sync_argv(component: Component, *, context: str | None = None) -> list[str]:
@@ -20,16 +22,40 @@ def template_argv(component: Component, *, context: str | None = None) -> list[s
     return [*_base(component, context), "template"]
 
 
-def destroy_argv(component: Component, *, context: str | None = None) -> list[str]:
-    """Return the command that uninstalls a component's releases."""
-    return [*_base(component, context), "destroy"]
+def own_charts_argv() -> list[str]:
+    """Return the command that prints the objects of the local infrastructure's own charts."""
+    return [*_selected(OWN_CHARTS, None), "template"]
+
+
+def repositories_argv() -> list[str]:
+    """Return the command that fetches what the chart repositories have."""
+    return ["helmfile", "--file", "helmfile.yaml", "--no-color", "repos"]
+
+
+def sync_release_argv(release: str, *, context: str | None = None) -> list[str]:
+    """Return the command that brings one release of the local infrastructure to what helmfile.yaml says."""
+    return [*_selected(f"component=local-infra,name={release}", context), "sync"]
+
+
+def template_release_argv(release: str, *, context: str | None = None) -> list[str]:
+    """Return the command that prints one release's objects without asking any cluster."""
+    return [*_selected(f"component=local-infra,name={release}", context), "template"]
 
 
 def _base(component: Component, context: str | None) -> list[str]:
-    # All charts are local, so nothing is to be fetched, and no repository index is read.
+    return _selected(f"component={component}", context)
+
+
+def _selected(selector: str, context: str | None) -> list[str]:
+    # Charts are local, or their repositories were fetched before: nothing is to be fetched now.
     argv = ["helmfile", "--file", "helmfile.yaml", "--no-color", "--skip-deps"]
     argv += ["--kube-context", context] if context else []
-    return [*argv, "--selector", f"component={component}"]
+    return [*argv, "--selector", selector]
+
+
+def infra_environment(dc: str, charts: str = "") -> dict[str, str]:
+    """Return the environment for the local infrastructure; `charts` is a folder that replaces upstream's."""
+    return environment({"DC": dc, "PGAAS_CHARTS": charts})
 
 
 def cluster_environment(*, ins: str, env: str, dc: str, namespace: str, cluster_name: str) -> dict[str, str]:

@@ -11,8 +11,26 @@ def test_helmfile_is_asked_for_one_component_in_one_context():
         "helmfile", "--file", "helmfile.yaml", "--no-color", "--skip-deps",
         "--kube-context", "east", "--selector", "component=cluster", "sync",
     ]  # fmt: skip
-    assert helmfile.template_argv("local-infra")[-3:] == ["--selector", "component=local-infra", "template"]
+    assert helmfile.template_argv("cluster")[-3:] == ["--selector", "component=cluster", "template"]
     assert "--kube-context" not in helmfile.template_argv("cluster")
+
+
+def test_a_release_is_one_of_the_local_infrastructure_and_fetches_nothing():
+    argv = helmfile.sync_release_argv("cnpg", context="east")
+    assert argv[-3:] == ["--selector", "component=local-infra,name=cnpg", "sync"]
+    assert {"--skip-deps", "--kube-context", "east"} <= set(argv)
+    assert helmfile.template_release_argv("cnpg")[-2:] == ["component=local-infra,name=cnpg", "template"]
+    assert helmfile.own_charts_argv()[-2:] == ["component=local-infra,origin=pgaas", "template"]
+    assert "--skip-deps" not in helmfile.repositories_argv()
+
+
+def test_the_infrastructures_environment_names_the_datacenter_and_hides_a_charts_folder_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("PGAAS_CHARTS", "/elsewhere")
+    env = helmfile.infra_environment("local2")
+    assert (env["DC"], env["PGAAS_CHARTS"]) == ("local2", "")
+    assert helmfile.infra_environment("local2", "/here")["PGAAS_CHARTS"] == "/here"
 
 
 def test_the_clusters_environment_is_what_helmfile_yaml_reads():
