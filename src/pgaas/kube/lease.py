@@ -105,6 +105,15 @@ class Lease:
         if not self._lost and self._clock() - self._renewed >= LEASE_SECONDS and not self.renew():
             seconds = self._clock() - self._renewed
             self._lost = self._lost or f"it could not be renewed for {seconds:.0f} s: {self._problem}"
+        self._stop_if_lost()
+
+    def check_taken(self) -> None:
+        """Raise RefusedAsUnsafe if somebody else took the Lease; an API server that is away is no loss."""
+        if not self._lost and self._clock() - self._renewed >= LEASE_SECONDS:
+            self.renew()
+        self._stop_if_lost()
+
+    def _stop_if_lost(self) -> None:
         if self._lost:
             raise RefusedAsUnsafe(
                 f"stopped: the Lease that keeps others from acting at the same time is lost: {self._lost}",

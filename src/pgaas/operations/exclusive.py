@@ -30,6 +30,14 @@ class Exclusive:
         for lease in self.leases:
             lease.check()
 
+    def check_taken(self) -> None:
+        """Raise RefusedAsUnsafe if another command has the right by now.
+
+        For what is to be done even if a datacenter has gone away since: nobody can take its Lease there.
+        """
+        for lease in self.leases:
+            lease.check_taken()
+
     def leave_nothing(self) -> None:
         """Have the Leases removed at the end, not only left."""
         self._leave_nothing = True

@@ -60,12 +60,16 @@ def finish(
     """Do what a new primary needs beside itself: its name, clients.yaml, both releases, a backup, a write.
 
     A part that fails does not keep the others from being done. Raise NotHealthy at the end, with all of them:
-    the same command, run again, does what is left.
+    the same command, run again, does what is left. Raise RefusedAsUnsafe at once if another command
+    is at work by now.
     """
     problems: list[str] = []
     target = subjects[dc].target
 
     def part(what: str, act: Callable[[Outcome], None]) -> None:
+        # A process that slept may wake when another command has moved the primary on: then the name,
+        # clients.yaml and the releases are that one's.
+        right.check_taken()
         try:
             with steps(what) as outcome:
                 act(outcome)

@@ -13,6 +13,7 @@ from pathlib import Path
 from pgaas.config.naming import client_certificate_name, server_ca_bundle_name
 from pgaas.errors import KubernetesError, PgaasError
 from pgaas.kube.client import FIELD_MANAGER, Api
+from pgaas.kube.databases import have_looked_at, is_left_waiting
 from pgaas.kube.promotion import HELM, owners_of_primary, release_topology
 from pgaas.kube.resources import CLUSTER, CONFIG_MAP, DATABASE, SECRET, dig, name_of
 from pgaas.kube.snapshot import BACKUP_DONE, backups_of
@@ -28,7 +29,7 @@ from pgaas.tools.wal import parse_lsn
 BACKUP_PURPOSE = "new-primary"
 CONNECT_SECONDS = 5
 # A transaction that has an id of its own writes a commit record: that is a write, and leaves nothing behind.
-WAITING = "waiting for the cluster to become primary"
+LOOKS_BETWEEN = 10
 WRITE = "select pg_current_xact_id()"
 
 
@@ -74,9 +75,7 @@ def settle_release(subject: Subject, api: Api, right: Exclusive, progress: Progr
 def databases_applied(side: Side, *, timeout: float) -> str:
     """Wait until the operator has looked at every Database of a new primary; return which it has not.
 
-    Measured with CloudNativePG 1.30: a Database that was applied before its cluster was demoted stays
-    "waiting for the cluster to become primary" after the promotion, until its status no longer says that this
-    generation was seen.
+    The operator is asked to look again at those that still wait for the promotion.
     """
     api, namespace = side.reached(), side.subject.namespace
     looks = 0
@@ -90,8 +89,8 @@ def databases_applied(side: Side, *, timeout: float) -> str:
                 continue
             applied = dig(database, "status", "applied") is True
             message = str(dig(database, "status", "message", default="not applied"))
-            if message == WAITING and looks % 10 == 1:
-                api.patch_status(DATABASE, name_of(database), namespace, {"observedGeneration": 0})
+            if is_left_waiting(database) and looks % LOOKS_BETWEEN == 1:
+                have_looked_at(api, database, namespace)
             items.append(Item(name_of(database), applied, message))
         return Seen(tuple(items))
 

@@ -125,6 +125,7 @@ class FakeServer:
         return {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.versions)}}
 
     def _patch(self, path: str, query: dict[str, str], body: Any) -> httpx2.Response:
+        path = path.removesuffix("/status")
         result = merged(self.objects.get(path, {}), body)
         if query.get("dryRun") != "All":
             self.objects[path] = result

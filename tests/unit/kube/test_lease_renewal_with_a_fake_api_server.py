@@ -98,6 +98,21 @@ def test_renewals_that_fail_for_the_duration_are_a_loss(
         lease.check()
 
 
+def test_an_api_server_that_is_away_has_given_the_lease_to_nobody(
+    server: FakeServer, new: Callable[..., Lease], time: Time
+) -> None:
+    lease = new()
+    lease.acquire(silent)
+    server.answers[f"GET {PATH}"] = httpx2.ConnectError("[Errno 111] Connection refused")
+    time.passed = 3600.0
+    lease.check_taken()
+    del server.answers[f"GET {PATH}"]
+    held(server)
+    time.passed = 7200.0
+    with pytest.raises(RefusedAsUnsafe, match="jane"):
+        lease.check_taken()
+
+
 def test_a_machine_that_slept_goes_on_if_the_lease_is_still_its_own(
     server: FakeServer, new: Callable[..., Lease], time: Time
 ) -> None:

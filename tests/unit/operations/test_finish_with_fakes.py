@@ -11,7 +11,7 @@ from tests.unit.operations.records import FakeRecord
 from tests.unit.operations.told import Told
 from tests.unit.operations.two_sides import CLIENTS, FIRST, ONE, SECOND, TWO, TwoSides, writes_of_cluster
 
-from pgaas.errors import KubernetesError, NotHealthy
+from pgaas.errors import KubernetesError, NotHealthy, RefusedAsUnsafe
 from pgaas.kube.promotion import owners_of_primary
 from pgaas.kube.resources import BACKUP, DATABASE
 from pgaas.operations import finish as operation
@@ -47,11 +47,13 @@ def promoted(sides: TwoSides) -> None:
     sides.journal.clear()
 
 
-def finished(sides: TwoSides, told: Told | None = None, **options: Any) -> Finished:
+def finished(
+    sides: TwoSides, told: Told | None = None, right: Exclusive | None = None, **options: Any
+) -> Finished:
     subjects = load_pair(sides.root, "ic1", "local")
     name = NameMove(subjects, look(subjects), TWO)
     steps = Steps(told or Told())
-    return finish(sides.root, subjects, TWO, Exclusive(), steps, name, timeout=0.1, **options)
+    return finish(sides.root, subjects, TWO, right or Exclusive(), steps, name, timeout=0.1, **options)
 
 
 def done(told: Told) -> list[str]:
@@ -195,6 +197,20 @@ def test_all_problems_are_in_one_error(sides: TwoSides, monkeypatch: pytest.Monk
         finished(sides)
     for part in ("primary's name", "databases", "release of local1", "release of local2", "local1 follows"):
         assert f"\n  {part}: " in caught.value.what
+
+
+class Taken(Exclusive):
+    """A right that another command has taken meanwhile."""
+
+    def check_taken(self) -> None:
+        raise RefusedAsUnsafe("jane@ci-7 runs `pgaas switchover`")
+
+
+def test_nothing_is_written_down_once_another_command_is_at_work(sides: TwoSides) -> None:
+    with pytest.raises(RefusedAsUnsafe, match="jane"):
+        finished(sides, right=Taken())
+    assert sides.journal == []
+    assert sides.clients()["primaryDatacenter"] == ONE
 
 
 def test_without_a_backup_s_end_it_is_only_asked_for(sides: TwoSides, told: Told) -> None:

@@ -11,7 +11,8 @@ from tests.unit.kube.fakes import path_of
 from tests.unit.operations.worlds import NAME, OURS, SPACE, TARGET, World, pod
 
 from pgaas.errors import NotHealthy, TimedOut
-from pgaas.kube.resources import BACKUP, CERTIFICATE, CLUSTER, JOB, POD
+from pgaas.kube.databases import WAITING
+from pgaas.kube.resources import BACKUP, CERTIFICATE, CLUSTER, DATABASE, JOB, POD
 from pgaas.kube.snapshot import SETTING_UP, UNRECOVERABLE, take_snapshot
 from pgaas.operations.backup import GRACE_SECONDS, PURPOSE, FirstBackup
 from pgaas.operations.progress import Silent
@@ -248,5 +249,33 @@ def test_of_a_bootstrap_the_job_goes(world: World) -> None:
 def test_a_pod_that_waits_for_the_image_that_is_wanted_stays(world: World) -> None:
     world.deploy(phase="Waiting")
     world.put(POD, f"{NAME}-1", **unpullable(world.subject.image))
+    look(world, Unstick(world.subject.api(), world.subject, Silent()))
+    assert world.server.writes() == []
+
+
+def left_waiting(world: World) -> None:
+    for path, each in world.server.objects.items():
+        if f"/{DATABASE.plural}/" in path:
+            each["status"] = {"applied": False, "message": WAITING, "observedGeneration": 1}
+
+
+def test_the_databases_of_a_primary_that_was_promoted_by_hand_are_looked_at_again(world: World) -> None:
+    world.deploy()
+    left_waiting(world)
+    hook = Unstick(world.subject.api(), world.subject, Silent())
+    look(world, hook)
+    asked = world.server.writes()
+    assert {each.path.rpartition("/")[2] for each in asked} == {"status"}
+    assert [each.body for each in asked] == [{"status": {"observedGeneration": 0}}] * 2
+    for _ in range(9):
+        look(world, hook)
+    assert len(world.server.writes()) == 2
+    look(world, hook)
+    assert len(world.server.writes()) == 4
+
+
+def test_nobody_asks_for_databases_of_a_cluster_that_is_not_healthy_yet(world: World) -> None:
+    world.deploy(phase="Waiting")
+    left_waiting(world)
     look(world, Unstick(world.subject.api(), world.subject, Silent()))
     assert world.server.writes() == []
