@@ -18,6 +18,9 @@ COMMANDS = {
         "template": "Print the Kubernetes objects of a cluster.",
         "template-infra": "Print the Kubernetes objects of the local infrastructure.",
     },
+    "The local environment": {
+        "infra": "Install, try and remove what a local datacenter needs.",
+    },
     "Clusters": {
         "create": "Create a cluster, or bring it up to date, and wait until it is healthy.",
         "status": "Show how a cluster is; exit 0 only when it is healthy.",
@@ -41,6 +44,12 @@ COMMANDS = {
     },
 }
 GROUPS = {
+    "infra": {
+        "install": "Install what is missing: operators, S3, LDAP, observability.",
+        "status": "Show how each part is; exit 9 when one is not as it should be.",
+        "test": "Try S3, LDAP, certificates and metrics; exit 9 when one does not work.",
+        "delete": "Remove all of it, with the data in it.",
+    },
     "trust": {
         "show": "Show whom each datacenter trusts; exit 9 when that is stale.",
         "sync": "Make each datacenter trust what it should, and nothing else.",

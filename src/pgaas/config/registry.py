@@ -5,10 +5,9 @@ Only the wanted values of one client change; every comment, and everything else,
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from pgaas.config.edit import CannotEdit, edit, inline
 from pgaas.config.environments import known, nearest, resolve_environment
+from pgaas.config.files import locked, replace_file
 from pgaas.config.load import ADMIN_FILE_LIMIT, Document, load_document, parse_document, read_bytes
 from pgaas.config.models.clients import Client, ClientsFile
 from pgaas.config.naming import Target, cluster_name
@@ -124,7 +124,7 @@ def _write(root: Path, ins: str, env: str, decide: Callable[[dict[str, Any]], Ch
     load_document(root / name, root)
     # A link stays a link: what it leads to is replaced.
     path = Path(os.path.realpath(root / name))
-    with _locked(path.parent):
+    with locked(path.parent):
         content, problem = read_bytes(path, ADMIN_FILE_LIMIT)
         if problem:
             raise ConfigError([ConfigIssue(name, 0, "", problem)])
@@ -136,7 +136,7 @@ def _write(root: Path, ins: str, env: str, decide: Callable[[dict[str, Any]], Ch
         if not _same(old.data, wanted):
             written = _edited(old, content, ins, changes, wanted)
             _refuse_new_issues(old, parse_document(name, written))
-            _replace(path, name, written, _by_hand(old, ins, changes))
+            replace_file(path, name, written, _by_hand(old, ins, changes))
     return path
 
 
@@ -233,37 +233,3 @@ def _refuse_new_issues(old: Document, new: Document) -> None:
     model, issues = validate(new, ClientsFile)
     if model is None and validate(old, ClientsFile)[0] is not None:
         raise ConfigError(issues, next_step="nothing was written; this is a mistake of pgaas: report it")
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other pgaas processes from writing the same file in between."""
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _replace(path: Path, name: str, content: bytes, by_hand: str) -> None:
-    # The name is made before the file, so that there is no moment in which it could be left behind.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
-            raise
-        what = f"can't write {name}: {error.strerror or error}"
-        raise UsageError(
-            what, where=str(path), next_step=f"mend this, or write it by hand: {by_hand}"
-        ) from error

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pgaas.errors import KubernetesError
+from pgaas.errors import KubernetesError, PgaasError
 from pgaas.kube.credentials import with_credential
 from pgaas.kube.errors import Asked, translated
 from pgaas.kube.execute import execute
+from pgaas.kube.forward import forwarded
 from pgaas.kube.kubeconfig import SERVICE_ACCOUNT, kubeconfig_paths, load_kubeconfig, select_context
 from pgaas.kube.models import FIRST_USE, model_of
 from pgaas.kube.resources import KNOWN_KINDS, Kind, Object, dig, name_of
@@ -199,6 +200,28 @@ class Api:
                 execute(self._connection()[1], pod, container, namespace, argv, timeout=timeout, take=take)
 
         self._call(asked, ask)
+
+    @contextlib.contextmanager
+    def forward(self, pod: str, namespace: str, port: int) -> Iterator[int]:
+        """Make a pod's port one of this machine's own while the block lasts, and return its number.
+
+        What the API server or the kubelet says against it is raised as KubernetesError, at the block's end.
+        """
+        complaints: list[str] = []
+        failed: BaseException | None = None
+        with forwarded(self._connection()[1], pod, namespace, port, complaints.append) as near:
+            try:
+                yield near
+            except PgaasError as error:
+                failed = error
+        if failed is not None and complaints:
+            raise KubernetesError(
+                f"port {port} of pod {namespace}/{pod} cannot be reached: {complaints[0]}",
+                where=f'context "{self.context}", {self.server}',
+                next_step="look at the pod's log; the right to create pods/portforward is needed",
+            ) from failed
+        if failed is not None:
+            raise failed
 
     def raw(self, path: str) -> Object | None:
         """Return what the API server answers at a path such as /version, or None if it has no such path."""

@@ -65,7 +65,7 @@ def explain_workloads(api: Api, name: str, namespace: str) -> list[str]:
     What these credentials may not read is left out.
     """
     pods = _may_find(api, POD, namespace, {CLUSTER_LABEL: name})
-    found = [line for pod in pods for line in _pod_lines(pod)]
+    found = [line for pod in pods for line in pod_lines(pod)]
     for claim in _may_find(api, VOLUME_CLAIM, namespace, {CLUSTER_LABEL: name}):
         if dig(claim, "status", "phase") == "Pending":
             storage_class = dig(claim, "spec", "storageClassName", default="(default)")
@@ -137,16 +137,8 @@ def log_message(line: str) -> str:
     return ""
 
 
-def _when(event: Object) -> str:
-    return str(
-        event.get("lastTimestamp")
-        or dig(event, "series", "lastObservedTime")
-        or event.get("eventTime")
-        or dig(event, "metadata", "creationTimestamp", default="")
-    )
-
-
-def _pod_lines(pod: Object) -> Iterator[str]:
+def pod_lines(pod: Object) -> Iterator[str]:
+    """Yield why a pod cannot be scheduled, what its containers wait for, and how they ended."""
     name = name_of(pod)
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
@@ -164,6 +156,15 @@ def _pod_lines(pod: Object) -> Iterator[str]:
         if ended.get("exitCode"):
             why = _short(ended.get("message") or ended.get("reason") or "")
             yield f"pod {name}, container {status['name']}: ended with {ended['exitCode']}: {why}"
+
+
+def _when(event: Object) -> str:
+    return str(
+        event.get("lastTimestamp")
+        or dig(event, "series", "lastObservedTime")
+        or event.get("eventTime")
+        or dig(event, "metadata", "creationTimestamp", default="")
+    )
 
 
 def _log_lines(api: Api, pod: Object, namespace: str) -> Iterator[str]:

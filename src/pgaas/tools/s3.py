@@ -140,6 +140,17 @@ class Bucket:
             except self._client.exceptions.BucketAlreadyOwnedByYou:
                 return
 
+    def drop(self) -> None:
+        """Delete the bucket, which must be empty; one that is not there is fine."""
+        import botocore.exceptions
+
+        with _translated(self.place, "delete"):
+            try:
+                self._client.delete_bucket(Bucket=self.place.bucket)
+            except botocore.exceptions.ClientError as error:
+                if _code(error) not in MISSING_BUCKET:
+                    raise
+
     def probe(self) -> None:
         """Write, read and delete a small object."""
         name = {"Bucket": self.place.bucket, "Key": PROBE_KEY}
@@ -210,6 +221,16 @@ class Bucket:
         if len(content) > limit:
             raise Unreadable(f"the object is larger than {limit} bytes", where=key)
         return content
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write an object."""
+        with _translated(self.place, "write an object to"):
+            self._client.put_object(Bucket=self.place.bucket, Key=key, Body=content)
+
+    def remove(self, key: str) -> None:
+        """Delete an object; one that is not there is fine."""
+        with _translated(self.place, "delete an object of"):
+            self._client.delete_object(Bucket=self.place.bucket, Key=key)
 
     def usage(self, prefix: str) -> Usage:
         """Count what lies below a prefix."""
