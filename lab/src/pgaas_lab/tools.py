@@ -22,12 +22,14 @@ class Tool:
     package: str = "."
     version_of: str = ""
     stamped: bool = False
+    tags: str = ""
 
 
 KUBERNETES = "k8s.io/kubernetes"
 OPERATOR = "github.com/cloudnative-pg/cloudnative-pg"
 PLUGIN = "github.com/cloudnative-pg/plugin-barman-cloud"
 CERT_MANAGER = "github.com/cert-manager/cert-manager"
+OTEL_CONTRIB = "github.com/open-telemetry/opentelemetry-collector-contrib"
 
 TOOLS = {
     tool.name: tool
@@ -59,6 +61,13 @@ TOOLS = {
             "cyclonus",
             "github.com/mattfenwick/cyclonus/cmd/cyclonus",
             "github.com/mattfenwick/cyclonus",
+        ),
+        Tool(
+            "otel-collector",
+            "otel-collector",
+            version_of=f"{OTEL_CONTRIB}/receiver/prometheusreceiver",
+            # Prometheus would bring the SDK of every cloud along, to discover machines in it.
+            tags="remove_all_sd,enable_kubernetes_sd",
         ),
     )
 }
@@ -110,12 +119,14 @@ def linker_flags(tool: Tool) -> str:
 def build_argv(tool: Tool, output: Path) -> list[str]:
     """Return the command that builds a tool."""
     flags = ["-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", linker_flags(tool)]
+    if tool.tags:
+        flags += ["-tags", tool.tags]
     return ["go", "build", *flags, "-o", str(output), tool.package]
 
 
 def recipe(tool: Tool) -> str:
     """Return a short hash of everything but the version that decides what is built."""
-    digest = hashlib.sha256(linker_flags(tool).encode())
+    digest = hashlib.sha256(f"{linker_flags(tool)}{tool.tags}".encode())
     folder = paths.GO_MODULES / tool.module
     for file in sorted([folder / "go.mod", *folder.glob("*.go")]):
         digest.update(file.read_bytes())
