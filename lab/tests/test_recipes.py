@@ -1,5 +1,6 @@
 import json
 import tarfile
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,15 @@ def test_the_tree_s_recipe_follows_its_packages(monkeypatch):
     before = rootfs.recipe()
     monkeypatch.setattr(rootfs, "PACKAGES", (*rootfs.PACKAGES, "postgresql-17-pgvector"))
     assert rootfs.recipe() != before
+
+
+def test_each_tree_has_its_own_layer_that_follows_what_decides_its_content():
+    tree = rootfs.Tree("directory", ("slapd",))
+    layer, _ = rootfs.files(tree)
+    assert layer == rootfs.files(replace(tree, work=lambda _: {}))[0]
+    others = [replace(tree, packages=("slapd", "ldap-utils")), replace(tree, suite="bookworm")]
+    others += [replace(tree, facts=("26",)), replace(tree, left_out=()), replace(tree, name="other")]
+    assert len({layer, *(rootfs.files(each)[0] for each in others)}) == 1 + len(others)
 
 
 def test_postgres_s_version_is_that_of_its_package():
