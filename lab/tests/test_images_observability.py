@@ -60,9 +60,9 @@ def test_prometheus_comes_out_of_debian_s_package_once_and_promtool_is_on_the_pa
     assert images.names_in(archive) == [images_observability.PROMETHEUS_IMAGE]
     with tarfile.open(archive) as opened:
         (manifest,) = json.load(opened.extractfile("manifest.json"))
-        layer = tarfile.open(fileobj=opened.extractfile(manifest["Layers"][0]))
         config = json.load(opened.extractfile(manifest["Config"]))["config"]
-    assert layer.extractfile("bin/prometheus").read() == b"prometheus"
+        with tarfile.open(fileobj=opened.extractfile(manifest["Layers"][0])) as layer:
+            assert layer.extractfile("bin/prometheus").read() == b"prometheus"
     assert (config["Entrypoint"], config["User"]) == (["/bin/prometheus"], "65534")
 
 
