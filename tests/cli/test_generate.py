@@ -36,6 +36,7 @@ def test_local_has_the_infrastructures_files_too_and_its_secrets_are_private(roo
             f"confs/_generated/local-infra/{name}-values.yaml"
             for name in ("seaweedfs", "openldap", "observability")
         ),
+        *(f"confs/_generated/local-infra/{dc}/observability-values.yaml" for dc in ("local1", "local2")),
     ]
     assert {stat.S_IMODE((root / path).stat().st_mode) for path in paths} == {0o600}
 
@@ -86,6 +87,7 @@ def test_json_lists_the_files_and_nothing_else_is_on_stdout(root, pgaas):
             {"ins": "ic1", "env": "prod", "dc": "dc1", "files": ["confs/_generated/ic1-prod/dc1/values.yaml"]}
         ],
         "localInfra": [],
+        "collectors": [],
         "issues": [],
     }
 
@@ -93,15 +95,31 @@ def test_json_lists_the_files_and_nothing_else_is_on_stdout(root, pgaas):
 def test_all_writes_every_client_environment_and_datacenter(root, pgaas):
     ran = pgaas("generate", "--all")
     assert ran.code == 0, ran.err
-    clusters = [path for path in ran.out.splitlines() if "local-infra" not in path]
+    collectors = [path for path in ran.out.splitlines() if "/observability/" in path]
+    assert collectors == [
+        f"confs/_generated/observability/{place}/values.yaml"
+        for place in ("hp/dc1", "perf/dc1", "pprod/dc1", "pprod/dc2", "prod/dc1", "prod/dc2")
+    ]
+    clusters = [path for path in ran.out.splitlines() if path not in collectors and "infra" not in path]
     assert len(clusters) == len(set(clusters)) == 11
     assert all((root / path).is_file() for path in ran.out.splitlines())
-    assert len(ran.out.splitlines()) == 14
+    assert len(ran.out.splitlines()) == 11 + 5 + 6
 
 
 def test_all_of_one_environment(root, pgaas):
     ran = pgaas("generate", "--all", "--env", "prod")
-    assert ran.out.splitlines() == [f"confs/_generated/ic1-prod/{dc}/values.yaml" for dc in ("dc1", "dc2")]
+    assert ran.out.splitlines() == [
+        f"confs/_generated/{folder}/{dc}/values.yaml"
+        for folder in ("ic1-prod", "observability/prod")
+        for dc in ("dc1", "dc2")
+    ]
+
+
+def test_the_collectors_of_hp_ask_the_clusters_of_all_of_its_environments(root, pgaas):
+    pgaas("generate", "--all", "--env", "dev1")
+    values = yaml.safe_load((root / "confs/_generated/observability/hp/dc1/values.yaml").read_text())
+    asked = {each["name"] for each in values["otelCollector"]["scrape"]["clusters"]}
+    assert asked == {"dev1-ic1-dc1", "dev2-ic1-dc1", "pic-is1-dc1", "staging-is1-dc1"}
 
 
 def test_all_reports_every_bad_client_and_writes_the_good_ones(root, pgaas):

@@ -32,9 +32,10 @@ def generate(
 ) -> None:
     """Write a cluster's values file, and print its path. Needs neither a cluster nor helm.
 
-    The file is confs/_generated/INS-ENV/DC/values.yaml. For the environment local, the three files of the
-    local infrastructure are written too. With --all, what is wrong with one client does not keep the others
-    from being written: everything wrong is listed at the end, and the exit code is 3.
+    The file is confs/_generated/INS-ENV/DC/values.yaml. For the environment local, the files of the local
+    infrastructure are written too. With --all, so are those of each real environment's collectors, and what
+    is wrong with one client does not keep the others from being written: everything wrong is listed at the
+    end, and the exit code is 3.
 
     Examples:
       pgaas generate --ins ic1 --env prod --dc dc2
@@ -74,4 +75,11 @@ def _print(written: Any, output: Output) -> None:
         {"file": issue.file, "line": issue.line, "path": issue.path, "message": issue.message}
         for issue in written.issues
     ]
-    out_json({"targets": targets, "localInfra": list(map(shown_path, written.infra_files)), "issues": issues})
+    out_json(
+        {
+            "targets": targets,
+            "localInfra": list(map(shown_path, written.infra_files)),
+            "collectors": list(map(shown_path, written.collector_files)),
+            "issues": issues,
+        }
+    )

@@ -23,7 +23,7 @@ from pgaas.config.validate import validate
 from pgaas.errors import ConfigError, ConfigIssue, UsageError
 
 MERGED_FILES = ("postgresql", "backup", "plugins")
-LOCAL_FILES = ("seaweedfs", "openldap", "observability")
+LOCAL_FILES = ("seaweedfs", "openldap")
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,14 @@ def file_models(team_env: str) -> dict[str, type[BaseModel]]:
         "plugins": PluginsFile,
     }
     # Imported where they are needed: each model costs every start of the program a little.
+    from pgaas.config.models.observability import ObservabilityFile
+
+    models["observability"] = ObservabilityFile
     if team_env == "local":
-        from pgaas.config.models.observability import ObservabilityFile
         from pgaas.config.models.openldap import OpenldapFile
         from pgaas.config.models.seaweedfs import SeaweedfsFile
 
-        models |= {"seaweedfs": SeaweedfsFile, "openldap": OpenldapFile, "observability": ObservabilityFile}
+        models |= {"seaweedfs": SeaweedfsFile, "openldap": OpenldapFile}
     else:
         from pgaas.config.models.ldap import LdapFile
 
@@ -137,6 +139,11 @@ def load_admin(root: Path, team_env: str) -> AdminEnvironment:
         if found is not None:
             validated[name] = found
     issues += check_admin(team_env, documents, validated)
+    if (observability := validated.get("observability")) is not None:
+        from pgaas.config.checks_observability import check_observability
+
+        findings = check_observability(observability, team_env)
+        issues += [documents["observability"].issue(path, message) for path, message in findings]
     return AdminEnvironment(folder, team_env, documents, validated, tuple(issues))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pgaas.config.environments import resolve_environment
 from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
 from pgaas.config.targets import find_targets
@@ -26,11 +27,15 @@ QUEUE = 16
 
 
 class Generated(NamedTuple):
-    """What was written: each target's files, and what was wrong with the targets that have none."""
+    """What was written, and what was wrong with the targets that have no files.
+
+    Collectors are those of real environments, one in each datacenter; local's are part of its infrastructure.
+    """
 
     files: dict[Target, list[Path]]
     infra_files: list[Path]
     issues: list[ConfigIssue]
+    collector_files: list[Path]
 
     @property
     def paths(self) -> Iterator[Path]:
@@ -38,6 +43,7 @@ class Generated(NamedTuple):
         for files in self.files.values():
             yield from files
         yield from self.infra_files
+        yield from self.collector_files
 
 
 def generate(root: Path, ins: str, env: str, dc: str | None) -> Generated:
@@ -49,7 +55,7 @@ def generate(root: Path, ins: str, env: str, dc: str | None) -> Generated:
     target = find_target(root, ins, env, dc, cache)
     values = build_values(resolve_client(root, target, cache))
     files = {target: [write_values(root, target, values)]}
-    return Generated(files, _write_infra(root, cache) if env == LOCAL else [], [])
+    return Generated(files, _write_infra(root, cache) if env == LOCAL else [], [], [])
 
 
 def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
@@ -83,7 +89,12 @@ def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
     infra: list[Path] = []
     if any(target.env == LOCAL for target in files):
         infra = _write_infra(root, cache)
-    return Generated(files, infra, list(issues))
+    collectors: list[Path] = []
+    for team_env in sorted({resolve_environment(target.env).team_env for target in files} - {LOCAL}):
+        # The sub-environments of hp share collectors: the clusters of all of them are asked.
+        known = targets if env in (None, team_env) else find_targets(root, None, cache)[0]
+        collectors += _write_collectors(root, team_env, known, cache)
+    return Generated(files, infra, list(issues), collectors)
 
 
 class _Writers:
@@ -126,3 +137,10 @@ def _write_infra(root: Path, cache: ConfigCache) -> list[Path]:
     from pgaas.render.infra import write_infra
 
     return write_infra(root, cache)
+
+
+def _write_collectors(root: Path, team_env: str, targets: list[Target], cache: ConfigCache) -> list[Path]:
+    from pgaas.render.infra_observability import write_collectors
+
+    own = [target for target in targets if resolve_environment(target.env).team_env == team_env]
+    return write_collectors(root, cache, team_env, own)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pgaas.config.admin import ConfigCache
-from pgaas.config.models.observability import ObservabilityFile
 from pgaas.config.models.openldap import OpenldapFile
 from pgaas.config.models.seaweedfs import SeaweedfsFile
 from pgaas.render.dump import dump_plain
+from pgaas.render.infra_observability import observability_values, write_local
 from pgaas.render.write import GENERATED_FOLDER, write_text
 
 LOCAL = "local"
@@ -18,7 +18,8 @@ INFRA_FOLDER = GENERATED_FOLDER / "local-infra"
 
 def infra_values(root: Path, cache: ConfigCache | None = None) -> dict[str, dict[str, Any]]:
     """Return each chart's values, by its name. Raise ConfigError with every issue of the files."""
-    admin = (cache or ConfigCache()).admin(root, LOCAL)
+    cache = cache or ConfigCache()
+    admin = cache.admin(root, LOCAL)
     clients = admin.clients.clients
     return {
         "seaweedfs": {
@@ -29,7 +30,7 @@ def infra_values(root: Path, cache: ConfigCache | None = None) -> dict[str, dict
             **_plain(admin.file(OpenldapFile))["openldap"],
             "users": [ldap_user(ins) for ins in clients],
         },
-        "observability": {**_plain(admin.file(ObservabilityFile))["observability"], "clients": list(clients)},
+        "observability": observability_values(root, cache, next(iter(admin.datacenters.datacenters))),
     }
 
 
@@ -43,6 +44,7 @@ def write_infra(root: Path, cache: ConfigCache | None = None) -> list[Path]:
 
     Raise ConfigError with every issue of the environment's files, UsageError if the file system refuses.
     """
+    cache = cache or ConfigCache()
     written = []
     for name, values in infra_values(root, cache).items():
         path = root / INFRA_FOLDER / f"{name}-values.yaml"
@@ -51,7 +53,7 @@ def write_infra(root: Path, cache: ConfigCache | None = None) -> list[Path]:
         # Each of them holds a password.
         write_text(path, header + dump_plain(values), secret=True)
         written.append(path)
-    return written
+    return [*written, *write_local(root, cache)]
 
 
 def _plain(model: Any) -> dict[str, Any]:

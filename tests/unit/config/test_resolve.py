@@ -121,7 +121,7 @@ def test_the_cache_reads_each_environment_once(confs: Confs, monkeypatch: pytest
     cache = ConfigCache()
     for target in (DEV1, Target("ic1", "dev2", "dc1"), Target("is1", "pic", "dc1"), PROD):
         resolve_client(confs.root, target, cache)
-    assert len(opened) == len(set(opened)) == 6 + 6 + 4
+    assert len(opened) == len(set(opened)) == 7 + 7 + 4
 
 
 def test_resolving_twice_gives_the_same(confs: Confs) -> None:

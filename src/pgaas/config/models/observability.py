@@ -1,7 +1,39 @@
-"""confs/admin/local/observability.yaml: Prometheus, Grafana and the collector of the local environment."""
+"""confs/admin/ENV/observability.yaml: the collector in each datacenter; in local, Prometheus and Grafana too."""
 
-from pgaas.config.models.base import FileModel, unset
-from pgaas.config.models.types import DnsName, Line, PrometheusDuration, Size
+import re
+from typing import Annotated
+
+from pydantic import Field
+
+from pgaas.config.models.base import Check, FileModel, unset
+from pgaas.config.models.types import DnsName, Line, PrometheusDuration, Size, check_dns_name
+
+HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:]+):(?P<port>[0-9]{1,5})")
+# What may stand in a URL; a $ would be read by the collector as the name of a variable.
+WRITE_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-zA-Z0-9.:\[\]-]+)(?P<path>/[A-Za-z0-9/._~%+=&?,:-]*)?"
+)
+
+
+def check_host_and_port(value: str) -> str:
+    """Return a machine's name or address with its port. Raise ValueError if it is none."""
+    found = HOST_AND_PORT.fullmatch(value)
+    if not found or not 1 <= int(found["port"]) <= 65535:
+        raise ValueError(f"{value!r} is not a host and a port such as 192.0.2.10:9188")
+    if not found["host"].startswith("["):
+        check_dns_name(found["host"])
+    return value
+
+
+def check_write_url(value: str) -> str:
+    """Return the URL of a remote-write endpoint. Raise ValueError if it is none."""
+    if not WRITE_URL.fullmatch(value):
+        raise ValueError(f"{value!r} is not a URL such as https://metrics.example.com/api/v1/write")
+    return value
+
+
+HostAndPort = Annotated[str, Check(check_host_and_port)]
+WriteUrl = Annotated[str, Check(check_write_url)]
 
 
 class VolumeClaim(FileModel):
@@ -12,10 +44,11 @@ class VolumeClaim(FileModel):
 
 
 class Prometheus(FileModel):
-    """How long metrics are kept, and where."""
+    """How long metrics are kept, where, and who is told of alerts."""
 
     retention: PrometheusDuration
     storage: VolumeClaim
+    alertmanagers: list[HostAndPort] = Field(default=[])
 
 
 class Ingress(FileModel):
@@ -39,18 +72,32 @@ class Scrape(FileModel):
     tls: bool = False
 
 
+class RemoteWrite(FileModel):
+    """Where samples go; in local, the Prometheus of the first datacenter if there is no endpoint.
+
+    `authorization_secret` names a Secret whose key `authorization` is sent as that header, `ca_config_map` a
+    ConfigMap whose key `ca.crt` vouches for the endpoint. Both are in the collector's namespace.
+    """
+
+    endpoint: WriteUrl | None = None
+    authorization_secret: DnsName | None = None
+    ca_config_map: DnsName | None = None
+
+
 class OtelCollector(FileModel):
-    """The collector between instances, operator and Prometheus; the operator's pods are discovered."""
+    """What is between instances, operator and Prometheus; the operator's pods are discovered."""
 
     scrape: Scrape = unset(Scrape)
     operator_tls: bool = False
+    extra_targets: list[HostAndPort] = Field(default=[])
+    remote_write: RemoteWrite = unset(RemoteWrite)
 
 
 class Observability(FileModel):
-    """One stack, in the first local datacenter."""
+    """A collector in each datacenter; in local, Prometheus and Grafana in the first."""
 
-    prometheus: Prometheus
-    grafana: Grafana
+    prometheus: Prometheus | None = None
+    grafana: Grafana | None = None
     otel_collector: OtelCollector = unset(OtelCollector)
 
 
