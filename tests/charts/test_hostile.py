@@ -125,7 +125,7 @@ def test_every_text_comes_back_as_it_went_in(values: list[str], keys: tuple[str,
     assert only(found, "ScheduledBackup")["spec"]["schedule"] == values[0]
     groups = [each["subjects"][0]["name"] for each in of_kind(found, "RoleBinding")]
     assert groups == [values[1], values[2] or "x"]
-    secret = only(found, "Secret")["data"]
+    secret = next(each for each in of_kind(found, "Secret") if "accessKey" in each["data"])["data"]
     assert (decoded(secret["accessKey"]), decoded(secret["secretKey"])) == keys
 
 
@@ -166,6 +166,9 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("cluster.bootstrap.method", "recovery:\n      x"),
         ("certificates.clients.0.commonName", "a\nb"),
         ("networkPolicy.monitoringNamespaces.0", "a b"),
+        ("pgadmin4.database.connections.0.host", "a\nsslmode=disable"),
+        ("pgadmin4.database.connections.0.service", "a]\nhost=b"),
+        ("pgadmin4.enabled", "yes"),
     ],
 )
 def test_helm_itself_refuses_what_does_not_fit_the_schema(path: str, junk: Any) -> None:

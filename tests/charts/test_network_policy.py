@@ -39,6 +39,11 @@ OPERATOR = pod("cnpg-system", {"app.kubernetes.io/name": "cloudnative-pg"})
 PEER = pod(NAMESPACE, INSTANCE)
 JOB = pod(NAMESPACE, {"cnpg.io/cluster": CLUSTER, "cnpg.io/jobRole": "join"})
 APPLICATION = pod(NAMESPACE, {"app": "shop"})
+PGADMIN = pod(
+    NAMESPACE,
+    {"app.kubernetes.io/name": "pgadmin4", "app.kubernetes.io/instance": f"{CLUSTER}-pgadmin"},
+)
+OUTSIDE, DNS = outside("203.0.113.9"), pod("kube-system", {"k8s-app": "kube-dns"})
 MONITORING = pod("monitoring", {"app": "otel-collector"})
 STRANGER = pod("is1-prod", {"app": "shop"})
 OTHER_CLUSTER = pod("is1-prod", {"cnpg.io/cluster": "prod-is1-dc1", "cnpg.io/podRole": "instance"})
@@ -53,6 +58,7 @@ TABLE = [
     ("monitoring", MONITORING, (False, False, True, False)),
     ("another client's application", STRANGER, (False, False, False, False)),
     ("another client's instance", OTHER_CLUSTER, (False, False, False, False)),
+    ("pgAdmin", PGADMIN, (True, False, False, False)),
     ("an address of the office", OFFICE, (True, False, False, False)),
     ("an address of the Internet", INTERNET, (False, False, False, False)),
 ]
@@ -70,17 +76,57 @@ def policies() -> list[dict[str, Any]]:
 
 def judge(folder: Path, policies: list[dict[str, Any]], traffic: list[dict[str, Any]]) -> list[bool]:
     """Return cyclonus's answer for each traffic, in order."""
-    policy_file, traffic_file = folder / "policies.yaml", folder / "traffic.json"
-    policy_file.write_text(yaml.safe_dump_all(policies))
+    # A file for each: of several in one, cyclonus reads none.
+    policy_folder, traffic_file = folder / "policies", folder / "traffic.json"
+    policy_folder.mkdir()
+    for policy in policies:
+        (policy_folder / f"{policy['metadata']['name']}.yaml").write_text(yaml.safe_dump(policy))
     traffic_file.write_text(json.dumps(traffic))
     command = [
         str(ensure("cyclonus")), "analyze", "--mode", "query-traffic",
-        "--policy-path", str(policy_file), "--traffic-path", str(traffic_file),
+        "--policy-path", str(policy_folder), "--traffic-path", str(traffic_file),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     answers = [word == "TRUE" for word in re.findall(r"IS ALLOWED\? \|\s+(TRUE|FALSE)", done.stdout)]
     assert len(answers) == len(traffic)
     return answers
+
+
+# From, to, over which protocol and port, with which name, and the answer.
+PGADMINS = [
+    (APPLICATION, PGADMIN, "TCP", 8443, "https", True),
+    (APPLICATION, PGADMIN, "TCP", 8080, "", False),
+    (OFFICE, PGADMIN, "TCP", 8443, "https", True),
+    (MONITORING, PGADMIN, "TCP", 8443, "https", False),
+    (STRANGER, PGADMIN, "TCP", 8443, "https", False),
+    (INTERNET, PGADMIN, "TCP", 8443, "https", False),
+    (PGADMIN, DNS, "UDP", 53, "", True),
+    (PGADMIN, DNS, "TCP", 53, "", True),
+    (PGADMIN, OUTSIDE, "TCP", 636, "", True),
+    (PGADMIN, OUTSIDE, "TCP", 389, "", False),
+    (PGADMIN, OUTSIDE, "TCP", 443, "", False),
+    (PGADMIN, OUTSIDE, "TCP", 5432, "", True),
+    (PGADMIN, APPLICATION, "TCP", 80, "", False),
+    (PGADMIN, PEER, "TCP", 5432, "", True),
+    (PGADMIN, PEER, "TCP", 8000, "", False),
+]
+
+
+def test_pgadmin_is_reached_as_postgresql_is_and_reaches_names_people_and_postgresql_alone(
+    tmp_path: Path, policies: list[dict[str, Any]]
+) -> None:
+    asked = [
+        {
+            "Source": source,
+            "Destination": destination,
+            "Protocol": protocol,
+            "ResolvedPort": port,
+            "ResolvedPortName": name,
+        }
+        for source, destination, protocol, port, name, _ in PGADMINS
+    ]
+    answers = judge(tmp_path, policies, asked)
+    assert answers == [row[-1] for row in PGADMINS]
 
 
 def traffic_to_an_instance(source: dict[str, Any], port: int) -> dict[str, Any]:

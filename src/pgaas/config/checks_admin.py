@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pgaas.config.checks_dns import check_dns
+from pgaas.config.directory import CLIENT_CODE
 from pgaas.config.environments import (
     RESERVED_CODES,
     SHARED_ENVIRONMENT,
@@ -38,6 +39,7 @@ from pgaas.errors import ConfigIssue, UsageError
 
 # A path within a file, and what is wrong there.
 Finding = tuple[tuple[str | int, ...], str]
+PRIMARY_SERVICE = "primary"
 # cert-manager takes no less.
 SHORTEST_DURATION = 3600
 SHORTEST_RENEWAL = 300
@@ -66,6 +68,8 @@ def check_admin(
         report("datacenters", _check_datacenters(datacenters))
     if isinstance(plugins, PluginsFile):
         report("plugins", _check_plugins(plugins))
+    if isinstance(ldap := models.get("ldap"), BaseModel):
+        report("ldap", _check_ldap(ldap))
     if isinstance(postgresql, PostgresqlFile) and isinstance(
         observability := models.get("observability"), BaseModel
     ):
@@ -106,6 +110,8 @@ def _check_postgresql(file: PostgresqlFile, team_env: str) -> Iterator[Finding]:
         yield from _check_resources(
             ("storageProfiles", name, "sidecar", "resources"), profile.sidecar.resources
         )
+    if file.pgadmin is not None:
+        yield from _check_resources(("pgadmin", "resources"), file.pgadmin.resources)
     yield from _check_certificates(file)
     user = file.pgadmin_user
     if problem := identifier_problem(user.name) or (
@@ -166,6 +172,8 @@ def _check_datacenters(file: DatacentersFile) -> Iterator[Finding]:
     for name, datacenter in file.datacenters.items():
         if problem := datacenter_problem(name):
             yield ("datacenters", name), problem
+        elif name == PRIMARY_SERVICE:
+            yield ("datacenters", name), f"{name!r} is what pgAdmin calls the datacenter that takes writes"
         prefix = datacenter.dns.ro_prefix
         if prefix in prefixes:
             yield ("datacenters", name, "dns", "roPrefix"), f"{prefix!r} is taken by {prefixes[prefix]}"
@@ -177,6 +185,17 @@ def _check_plugins(file: PluginsFile) -> Iterator[Finding]:
     if BARMAN_PLUGIN not in names:
         yield ("availablePlugins",), f"must offer {BARMAN_PLUGIN}: every cluster archives through it"
     yield from _duplicates(("availablePlugins",), names, "name")
+
+
+def _check_ldap(file: BaseModel) -> Iterator[Finding]:
+    # Read by name, as below: local has no such file.
+    ldap = file.model_dump()["ldap"]
+    if CLIENT_CODE not in ldap["search_filter"] and not ldap["any_user"]:
+        yield (
+            ("ldap", "searchFilter"),
+            f"must hold {CLIENT_CODE}, the client's code, or everybody in the directory could read every "
+            "client's data; if that is what you want, say anyUser: true",
+        )
 
 
 def _check_observability(file: BaseModel, postgresql: PostgresqlFile) -> Iterator[Finding]:

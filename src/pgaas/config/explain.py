@@ -17,6 +17,9 @@ HIDDEN = "(hidden)"
 NOTES = {
     "client.primaryDatacenter": "the first of datacenters",
     "client.originDatacenter": "the first of datacenters",
+    "ldap.serverUri": "openldap.yaml",
+    "ldap.baseDn": "openldap.yaml",
+    "ldap.searchFilter": "nobody but the client's own user",
 }
 RIGHTS = ("superuser", "replication", "bypassrls", "createrole")
 
@@ -66,9 +69,10 @@ def _leaves(resolved: ResolvedClient) -> Iterator[Explained]:
         ("client", _unwritten(resolved) | _plain(resolved.client)),
         ("dns", _plain(datacenters.dns)),
         (f"datacenters.{dc}", _plain(datacenters.datacenters[dc])),
+        ("ldap", _directory(resolved)),
     )
     for prefix, tree in trees:
-        for path, value in _walk(tree, prefix):
+        for path, value in _walk(tree, prefix) if tree else ():
             yield _explained(resolved, path, value)
 
 
@@ -76,6 +80,20 @@ def _unwritten(resolved: ResolvedClient) -> dict[str, Any]:
     """Return what a client's keys stand for while nobody has written them."""
     client = resolved.client
     return {"primaryDatacenter": client.primary, "originDatacenter": client.origin}
+
+
+def _directory(resolved: ResolvedClient) -> dict[str, Any]:
+    """Return who may log in to pgAdmin, as this client's filter has it; nothing if it has no pgAdmin."""
+    found = resolved.directory
+    if found is None:
+        return {}
+    filled = {
+        "serverUri": found.server_uri,
+        "baseDn": found.base_dn,
+        "searchFilter": found.search_filter,
+        "caConfigMap": found.ca_config_map,
+    }
+    return {key: value for key, value in filled.items() if value}
 
 
 def _plain(model: Any) -> Any:

@@ -119,6 +119,11 @@ def monitoring_queries_name(target: Target) -> str:
     return f"{cluster_name(target)}-monitoring-queries"
 
 
+def pgadmin_name(target: Target) -> str:
+    """Return the name of pgAdmin's Deployment and Service, and of what else it has one of."""
+    return f"{cluster_name(target)}-pgadmin"
+
+
 def client_group(ins: str) -> str:
     """Return the name of the group that a client's own people are in."""
     return f"pgaas-{ins}"
@@ -137,7 +142,7 @@ def service_names(target: Target) -> list[str]:
 
 
 def service_fqdn(target: Target, access: str, dns_suffix: str) -> str:
-    """Return the name by which clients outside Kubernetes reach a Service; access is rw or ro."""
+    """Return the name by which clients outside Kubernetes reach a Service; access is rw, ro or pgadmin."""
     return f"{cluster_name(target)}-{access}.{namespace(target)}.{dns_suffix}"
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from pgaas.config.admin import MERGED_FILES, AdminEnvironment, ConfigCache, check_known
 from pgaas.config.checks_user import Offer, check_user
+from pgaas.config.directory import directory_of
 from pgaas.config.environments import Environment, check_target
 from pgaas.config.load import USER_FILE_LIMIT, Document, read_document
 from pgaas.config.merge import Layer, merge, trace
@@ -53,14 +54,16 @@ def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None)
     if issues or file is None:
         raise ConfigError(issues)
     merged = merged_config(file, document, admin)
+    client = admin.clients.clients[target.ins]
     return ResolvedClient(
         root=root,
         target=target,
         team_env=environment.team_env,
         merged=merged,
-        client=admin.clients.clients[target.ins],
+        client=client,
         datacenters=admin.datacenters,
         origins=Origins(lambda: origins_of(document, admin, target)),
+        directory=directory_of(admin, target.ins, client, merged.pgadmin),
     )
 
 
@@ -177,6 +180,8 @@ def origins_of(document: Document, admin: AdminEnvironment, target: Target) -> d
         {"client": admin.part("clients", *place)}, client.file, lambda path: client.line((*place, *path[1:]))
     )
     origins = trace(layers) | trace([below]) | trace([_layer(admin.documents["datacenters"])])
+    if "ldap" in admin.documents:
+        origins |= trace([_layer(admin.documents["ldap"])])
     own = (document.data or {}).get("plugins", [])
     if all(plugin["name"] != BARMAN_PLUGIN for plugin in own):
         offered = admin.documents["plugins"]

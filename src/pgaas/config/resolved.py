@@ -21,12 +21,23 @@ class Origin(NamedTuple):
     overrode: tuple[Origin, ...] = ()
 
 
+class Directory(NamedTuple):
+    """Where pgAdmin looks people up: the filter is this client's; `namespace` is set for the local one."""
+
+    server_uri: str
+    base_dn: str
+    search_filter: str
+    ca_config_map: str = ""
+    namespace: str = ""
+
+
 class ResolvedClient(NamedTuple):
     """One target's configuration.
 
     `merged` is the user's file under the admin's; `client` and `datacenters` are the admin's alone.
     `origins` maps each dotted path of the merged tree (and, as `client.…`, `dns.…`, `datacenters.…`, of
-    those two) to where its value came from. `team_env` is the admin folder's name.
+    those two) to where its value came from. `team_env` is the admin folder's name. `directory` is None where
+    the client has no pgAdmin.
     """
 
     root: Path
@@ -36,3 +47,4 @@ class ResolvedClient(NamedTuple):
     client: Client
     datacenters: DatacentersFile
     origins: Mapping[str, Origin]
+    directory: Directory | None = None

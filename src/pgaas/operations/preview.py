@@ -92,6 +92,7 @@ def summarise(values: GeneratedValues) -> list[Section]:
         _backups(values),
         _names(values),
         _policies(values),
+        _pgadmin(values),
     ]
 
 
@@ -256,5 +257,25 @@ def _policies(values: GeneratedValues) -> Section:
             "rbac": rbac.enabled,
             "admin group": rbac.admin_group if rbac.enabled else "",
             "client group": rbac.client_group if rbac.enabled else "",
+        },
+    )
+
+
+def _pgadmin(values: GeneratedValues) -> Section:
+    pgadmin = values.pgadmin4
+    if not pgadmin.enabled:
+        return _pairs("pgadmin", "pgAdmin", {"pgadmin": "none"})
+    ldap, password = pgadmin.ldap, pgadmin.ldap.bind_password
+    made = "made by the chart" if password.create else "must exist"
+    return _pairs(
+        "pgadmin",
+        "pgAdmin, and who may log in to it",
+        {
+            "service": f"{pgadmin.name} ({pgadmin.service.type})",
+            "image": pgadmin.image,
+            "who": f"{ldap.search_filter} below {ldap.base_dn} at {ldap.server_uri}",
+            "looked up by": f"{ldap.bind_dn}, password in {password.secret_name} ({made})",
+            "sees": [f"{each.title} ({each.host})" for each in pgadmin.database.connections],
+            "as": f"{pgadmin.database.role}, by the certificate in {pgadmin.database.client_secret}",
         },
     )

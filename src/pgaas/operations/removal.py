@@ -178,11 +178,12 @@ def _labelled(api: Api, kind: Kind, subject: Subject) -> list[dict[str, object]]
 
 
 def _secret_names(subject: Subject) -> list[str]:
-    certificates = subject.values.certificates
+    certificates, pgadmin = subject.values.certificates, subject.values.pgadmin4
     return [
         certificates.client_ca,
         certificates.replication,
         *(client.name for client in certificates.clients),
+        *([pgadmin.certificate.name] if pgadmin.enabled else []),
     ]
 
 

@@ -26,6 +26,8 @@ from pgaas.config.naming import (
 )
 from pgaas.config.resolved import ResolvedClient
 from pgaas.render import access, topology
+from pgaas.render.pgadmin import pgadmin
+from pgaas.render.pgadmin_values import NoPgadmin, Pgadmin
 from pgaas.render.values import (
     S3,
     AllowedNetwork,
@@ -64,12 +66,7 @@ def build_values(resolved: ResolvedClient) -> GeneratedValues:
     profile = merged.storage_profiles[resolved.client.storage_profile]
     logins = access.logins(merged, target)
     return GeneratedValues(
-        target=TargetValues(
-            ins=target.ins,
-            env=target.env,
-            dc=target.dc,
-            team_env=cast("TeamEnvironment", resolved.team_env),
-        ),
+        target=_target(resolved),
         cluster=_cluster(resolved, logins),
         image_catalog=ImageCatalog(
             name=merged.image_catalog.name,
@@ -91,7 +88,14 @@ def build_values(resolved: ResolvedClient) -> GeneratedValues:
         dns=_dns(resolved),
         network_policy=_network_policy(resolved),
         rbac=_rbac(resolved),
+        pgadmin4=_pgadmin(resolved),
     )
+
+
+def _target(resolved: ResolvedClient) -> TargetValues:
+    target = resolved.target
+    team_env = cast("TeamEnvironment", resolved.team_env)
+    return TargetValues(ins=target.ins, env=target.env, dc=target.dc, team_env=team_env)
 
 
 def _cluster(resolved: ResolvedClient, logins: list[access.Login]) -> Cluster:
@@ -263,3 +267,15 @@ def _network(cidr: str, pods: tuple[str, ...]) -> AllowedNetwork:
 def _rbac(resolved: ResolvedClient) -> Rbac:
     own_people = client_group(resolved.target.ins) if resolved.team_env in SELF_SERVICE else ""
     return Rbac(enabled=resolved.team_env != LOCAL, admin_group=ADMIN_GROUP, client_group=own_people)
+
+
+def _pgadmin(resolved: ResolvedClient) -> Pgadmin | NoPgadmin:
+    settings = resolved.merged.pgadmin
+    return pgadmin(
+        resolved,
+        whose=_target(resolved),
+        resources=_resources(settings.resources if settings else ConfiguredResources()),
+        dns=_dns(resolved),
+        policy=_network_policy(resolved),
+        beside=_services(resolved)[0],
+    )

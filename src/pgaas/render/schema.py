@@ -12,17 +12,21 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from pgaas.render import values
+from pgaas.render import pgadmin_values, values
 
 SCHEMA_FILE = Path("charts/core/values.schema.json")
-# What Helm adds to a chart's values by itself, and what is a subchart's own.
-SUBCHART_KEYS = ("global", "pgadmin4")
+# What Helm adds by itself: to the chart's values, and to those of a chart inside it.
+HELMS_OWN = "global"
+SUBCHARTS = ("Pgadmin", "NoPgadmin")
 
 
 def values_models() -> dict[str, type[BaseModel]]:
     """Return a model of each class of values, whose fields are the keys of the file."""
     models: dict[str, type[BaseModel]] = {}
-    for name, shape in vars(values).items():
+    shapes = vars(values) | vars(pgadmin_values)
+    # What holds all others is the last.
+    shapes["GeneratedValues"] = shapes.pop("GeneratedValues")
+    for name, shape in shapes.items():
         if isinstance(shape, type) and issubclass(shape, values.Values) and shape is not values.Values:
             hints = get_type_hints(shape, localns=models, include_extras=True)
             fields: dict[str, Any] = {
@@ -39,8 +43,8 @@ def values_schema() -> dict[str, Any]:
     schema = values_models()["GeneratedValues"].model_json_schema()
     for model in [schema, *schema["$defs"].values()]:
         model["required"] = list(model["properties"])
-    for key in SUBCHART_KEYS:
-        schema["properties"][key] = {"type": "object"}
+    for model in [schema, *(schema["$defs"][name] for name in SUBCHARTS)]:
+        model["properties"][HELMS_OWN] = {"type": "object"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -6,11 +6,14 @@ Everything is decided here and in `build`: the chart has no defaults to fall bac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Never, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Never, dataclass_transform
 
 from pydantic import Field
 
 from pgaas.config.models.base import camel_case
+
+if TYPE_CHECKING:
+    from pgaas.render.pgadmin_values import NoPgadmin, Pgadmin
 
 # Second nets: `config` has checked every name already, with the file and line at hand. Pydantic, Helm and
 # jsonschema each bring a regular expression engine of their own, so these keep to what all three share.
@@ -357,3 +360,4 @@ class GeneratedValues(Values):
     dns: Dns
     network_policy: NetworkPolicy
     rbac: Rbac
+    pgadmin4: Pgadmin | NoPgadmin

@@ -98,6 +98,9 @@ def test_what_the_platform_team_widened(confs: Confs) -> None:
     line = lines.index("      superuser: true") + 1
     assert notes == {
         "client.originDatacenter": "the first of datacenters",
+        "ldap.serverUri": "openldap.yaml",
+        "ldap.baseDn": "openldap.yaml",
+        "ldap.searchFilter": "nobody but the client's own user",
         "roles.0.superuser": f"allowed by {file}:{line} (clients.ic1.allow.superuser)",
         "roles.0.inRoles.1": f"allowed by {file}:{line + 1} (clients.ic1.allow.inRoles.0)",
     }

@@ -10,7 +10,7 @@ from pgaas.config.models.clients import Client
 from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.models.merged import MergedConfig
 from pgaas.config.naming import Target
-from pgaas.config.resolved import ResolvedClient
+from pgaas.config.resolved import Directory, ResolvedClient
 from pgaas.render.build import build_values
 from pgaas.render.values import GeneratedValues
 
@@ -42,6 +42,7 @@ MERGED: Tree = {
             {"major": 17, "image": "ghcr.io/cloudnative-pg/postgresql:17.7-standard-trixie"},
         ],
     },
+    "pgadmin": {"image": "docker.io/dpage/pgadmin4:9.18", "resources": _resources("256Mi")},
     "backup": {"schedule": "0 0 1 * * *", "retentionPolicy": "14d"},
     "plugins": [{"name": "barman-cloud.cloudnative-pg.io"}],
     "databases": [{"name": "app_db", "owner": "app_user"}],
@@ -52,7 +53,9 @@ CLIENT: Tree = {
     "s3Bucket": "ic1-backups",
     "storageProfile": "S",
     "s3Credentials": {"secretName": "ic1-s3-credentials"},
+    "ldapCredentials": {"bindDn": "cn=pgadmin-ic1,dc=example,dc=com", "bindPasswordSecret": "ic1-ldap"},
 }
+DIRECTORY = Directory("ldaps://ldap.example.com", "ou=people,dc=example,dc=com", "(memberOf=cn=pgaas-ic1)")
 
 
 def datacenters(*names: str) -> Tree:
@@ -79,6 +82,7 @@ def resolved(
     merged: Tree | None = None,
     client: Tree | None = None,
     places: Tree | None = None,
+    directory: Directory | None = DIRECTORY,
 ) -> ResolvedClient:
     """Return client ic1, with what a test wants otherwise laid over it."""
     return ResolvedClient(
@@ -89,6 +93,7 @@ def resolved(
         client=Client.model_validate(merge(CLIENT, client or {})),
         datacenters=DatacentersFile.model_validate(merge(datacenters("dc1", "dc2", "dc3"), places or {})),
         origins={},
+        directory=directory,
     )
 
 

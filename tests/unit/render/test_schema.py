@@ -16,6 +16,7 @@ from pgaas.render.schema import SCHEMA_FILE, schema_text, values_schema
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CHART = REPOSITORY / "charts" / "core"
+SUBCHART = CHART / "charts" / "pgadmin4"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,9 @@ def test_values_pass(validator: jsonschema.Draft202012Validator, plain: dict[str
 def test_what_helm_and_subcharts_add_passes(
     validator: jsonschema.Draft202012Validator, plain: dict[str, Any]
 ) -> None:
-    validator.validate({**plain, "global": {}, "pgadmin4": {"anything": 1}})
+    validator.validate({**plain, "global": {}, "pgadmin4": {**plain["pgadmin4"], "global": {}}})
+    validator.validate({**plain, "pgadmin4": {"enabled": False}})
+    assert not validator.is_valid({**plain, "pgadmin4": {"enabled": True}})
 
 
 def paths(tree: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -108,6 +111,11 @@ def test_no_value_may_be_of_another_type(
         ("certificates.duration", "90d"),
         ("objectStores.0.destinationPath", "s3://bucket with blanks/"),
         ("target.teamEnv", "staging"),
+        ("pgadmin4.database.connections.0.host", "a\nsslmode=disable"),
+        ("pgadmin4.database.connections.0.service", "a]\n[b"),
+        ("pgadmin4.database.connections", []),
+        ("pgadmin4.ldap.searchFilter", ""),
+        ("pgadmin4.ldap.bindDn", ""),
     ],
 )
 def test_junk_is_refused(
@@ -126,19 +134,24 @@ def shape(schema: dict[str, Any], root: dict[str, Any]) -> Any:
     return {"object": {}, "array": [], "string": "", "integer": 0, "boolean": False}[schema["type"]]
 
 
-def test_the_charts_own_values_show_every_key_and_set_none() -> None:
-    expected = shape(
-        {"$ref": "#/$defs/Top"},
-        {**values_schema(), "$defs": {**values_schema()["$defs"], "Top": values_schema()}},
-    )
-    del expected["global"], expected["pgadmin4"]
-    assert yaml.safe_load((CHART / "values.yaml").read_text()) == expected
+@pytest.mark.parametrize(
+    ("chart", "name", "given"),
+    [(CHART, "Top", {"pgadmin4": {"enabled": False}}), (SUBCHART, "Pgadmin", {"enabled": False})],
+)
+def test_the_charts_own_values_show_every_key_and_set_none(chart: Path, name: str, given: Any) -> None:
+    root = {**values_schema(), "$defs": {**values_schema()["$defs"], "Top": values_schema()}}
+    for key in given:
+        del root["$defs"][name]["properties"][key]
+    expected = shape({"$ref": f"#/$defs/{name}"}, root)
+    del expected["global"]
+    assert yaml.safe_load((chart / "values.yaml").read_text()) == expected | given
 
 
-def test_the_charts_own_values_say_what_each_key_is_for() -> None:
-    lines = (CHART / "values.yaml").read_text().splitlines()
+@pytest.mark.parametrize(("chart", "count"), [(CHART, 60), (SUBCHART, 35)])
+def test_the_charts_own_values_say_what_each_key_is_for(chart: Path, count: int) -> None:
+    lines = (chart / "values.yaml").read_text().splitlines()
     leaves = [(number, line) for number, line in enumerate(lines) if re.match(r"\s*[A-Za-z0-9]+: \S", line)]
-    assert len(leaves) > 60
+    assert len(leaves) > count
     assert [line for number, line in leaves if "# -- " not in lines[number - 1]] == []
 
 

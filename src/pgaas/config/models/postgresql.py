@@ -82,6 +82,14 @@ class PgadminUser(FileModel):
     roles: list[Line] = Field(default=["pg_read_all_data"])
 
 
+class Pgadmin(FileModel):
+    """pgAdmin, one beside each cluster of a client that has ldapCredentials."""
+
+    enabled: bool = True
+    image: Image
+    resources: Resources
+
+
 class Monitoring(FileModel):
     """The metrics endpoint of each instance, on port 9187."""
 
@@ -106,6 +114,7 @@ class PostgresqlFile(FileModel):
     storage_profiles: Annotated[dict[Line, StorageProfile], Field(min_length=1)]
     image_catalog: ImageCatalog
     pgadmin_user: PgadminUser = unset(PgadminUser)
+    pgadmin: Pgadmin | None = None
     monitoring: Monitoring = unset(Monitoring)
     certificates: Certificates = unset(Certificates)
     user_parameters: list[ParameterName] = Field(default=[])

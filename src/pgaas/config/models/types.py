@@ -248,9 +248,9 @@ def check_distinguished_name(value: str) -> str:
 def check_search_filter(value: str) -> str:
     """Return an LDAP filter that pgAdmin can AND with its own. Raise ValueError if it is none."""
     check_line(value)
-    if "{" in value:
+    if "{" in value.replace("{ins}", ""):
         raise ValueError(
-            f"{value!r}: pgAdmin fills nothing in, and adds (uid=LOGIN) itself: write (objectclass=*)"
+            f"{value!r}: only {{ins}}, the client's code, is filled in, and pgAdmin adds (uid=LOGIN) itself"
         )
     depths = list(accumulate((character == "(") - (character == ")") for character in value))
     if not value.endswith(")") or depths[-1] != 0 or min(depths[:-1], default=0) < 1:
