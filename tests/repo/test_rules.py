@@ -31,6 +31,7 @@ HEAVY = (
     "rich",
     "cryptography",
     "psycopg",
+    "prometheus_client",
 )
 HEAVY_FILES = ("ruamel", "httpx", "jinja2", "dns")
 

@@ -28,6 +28,7 @@ COMMANDS = {
         "upgrade": "Update a cluster's image, instance by instance.",
         "delete": "Delete a cluster; its archive stays in S3.",
         "update-dns": "Show where a client's primary alias points, or point it to a datacenter.",
+        "exporter": "Tell Prometheus how every client is.",
     },
     "Two datacenters": {
         "switchover": "Move the primary to another datacenter without losing a row.",

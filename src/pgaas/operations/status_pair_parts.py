@@ -47,7 +47,8 @@ class Parts:
     """Everything that was found out about a pair, by datacenter; `archives` as each side's own S3 has them.
 
     `transactions` are the newest that each side knows, `source` is the side that would be lost: the primary,
-    or the one that was. `loss` is out of its archive as another side's S3 has it.
+    or the one that was. `copy` is its archive as another side's S3 has it, that of `copy_in`, which is empty
+    where both have the same; `loss` is out of that copy.
     """
 
     pair: Pair
@@ -60,6 +61,8 @@ class Parts:
     leases: Mapping[str, Part[list[Object]]]
     source: Side | None
     loss: Part[Loss]
+    copy_in: str = ""
+    copy: Part[Archive] = Part()
 
 
 def gather(subjects: Subjects) -> Parts:
@@ -78,7 +81,8 @@ def gather(subjects: Subjects) -> Parts:
     source = source_of(pair)
     far = far_reader(pair, source) if source else None
     elsewhere = _later(_archive, far, source.name) if far and source else None
-    trust = _later(look_at_trust, subjects, {dc: side.api or side.error for dc, side in pair.sides.items()})
+    trusting = subjects if len(subjects) > 1 else {}
+    trust = _later(look_at_trust, trusting, {dc: side.api or side.error for dc, side in pair.sides.items()})
     dns = _later(_dns, subjects, {dc: side.api for dc, side in pair.sides.items()})
 
     until = time.monotonic() + PART_SECONDS
@@ -87,7 +91,8 @@ def gather(subjects: Subjects) -> Parts:
     pair = Pair({dc: _placed(side, asked.get(dc)) for dc, side in pair.sides.items()})
     read = {dc: _part(each, until) for dc, each in archives.items()}
     source = pair[source.dc] if source else None
-    lost = _part(elsewhere, until) if elsewhere else read.get(source.dc) if source else None
+    copy = _part(elsewhere, until) if elsewhere else Part[Archive]()
+    lost = copy if elsewhere else read.get(source.dc) if source else None
     return Parts(
         pair=pair,
         now=now,
@@ -99,6 +104,8 @@ def gather(subjects: Subjects) -> Parts:
         leases={dc: _part(each, until) for dc, each in leases.items()},
         source=source,
         loss=loss_of(pair, source, lost, now),
+        copy_in=far.dc if far else "",
+        copy=copy,
     )
 
 

@@ -158,6 +158,20 @@ def read_archive(
     )
 
 
+def written_after(
+    bucket: Bucket, prefix: str, server_name: str, segment: Segment | None, size: int
+) -> datetime | None:
+    """Return when the first segment behind one, or of all, was written; None if there is none.
+
+    Raise ToolFailed if S3 cannot be read.
+    """
+    root = f"{_slashed(prefix)}{server_name}/wals/"
+    wals = ArchivedWal(bucket, root, size)
+    for folder in bucket.listing(root).folders:
+        wals.add_folder(folder)
+    return _written(wals, wals.after(segment))
+
+
 def other_generations(bucket: Bucket, prefix: str, cluster: str) -> list[str]:
     """Return the server folders of a cluster that hold anything, oldest life first: NAME, NAME-g2 and so on.
 

@@ -92,6 +92,15 @@ class ArchivedWal:
         own = sorted(folder for folder in self.folders if folder.timeline == timeline)
         return next((min(part) for part in map(self.segments, own) if part), None)
 
+    def after(self, segment: Segment | None) -> Segment | None:
+        """Return the first whole segment behind one, or of all."""
+        begin = self.folder(segment) if segment else None
+        for folder in sorted(each for each in self.folders if begin is None or each >= begin):
+            later = [each for each in self.segments(folder) if segment is None or each > segment]
+            if later:
+                return min(later)
+        return None
+
     def stored(self, segment: Segment) -> Stored | None:
         """Return a segment as the archive has it."""
         folder = self.folder(segment)

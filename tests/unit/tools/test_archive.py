@@ -21,9 +21,9 @@ from tests.unit.tools.archives import (
 from tests.unit.tools.fake_s3 import FakeS3
 
 from pgaas.errors import ToolFailed
-from pgaas.tools.archive import Archive, other_generations, read_archive
+from pgaas.tools.archive import Archive, other_generations, read_archive, written_after
 from pgaas.tools.s3 import EPOCH, Unreadable
-from pgaas.tools.wal import COMPRESSIONS, parse_lsn
+from pgaas.tools.wal import COMPRESSIONS, SEGMENT_SIZE, Segment, parse_lsn
 
 PREFIX, NAME = "ic1-prod-dc1-backup/", "prod-ic1-dc1"
 ROOT = f"{PREFIX}{NAME}/"
@@ -346,3 +346,16 @@ def test_a_listing_has_pages_folders_and_the_time(s3: FakeS3) -> None:
     assert found.at == NOW
     assert bucket(s3).listing("p/t").entries[0].bytes == 1
     assert bucket(s3).listing("q/").folders == ()
+
+
+def test_when_the_first_segment_behind_one_was_written(s3: FakeS3) -> None:
+    put_wal(s3, ROOT, 1, [254, 255, 256], until=300)
+    put_wal(s3, ROOT, 2, [257], until=0)
+
+    def ago(segment: Segment | None) -> float | None:
+        found = written_after(bucket(s3), PREFIX, NAME, segment, SEGMENT_SIZE)
+        return (NOW - found).total_seconds() if found else None
+
+    wanted = {(1, 254): 360, (1, 255): 300, (1, 256): 0, (2, 256): 0, (2, 257): None, (1, 3): 420}
+    assert {each: ago(Segment(*each)) for each in wanted} == wanted
+    assert ago(None) == 420
