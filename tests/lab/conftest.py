@@ -35,11 +35,11 @@ STRANGER = """
     s3Bucket: is1-backups
     storageProfile: S
     s3Credentials:
-      accessKey: admin
-      secretKey: admin123
+      accessKey: is1
+      secretKey: is1-local-secret
     ldapCredentials:
-      bindDn: "cn=admin,dc=pgaas,dc=local"
-      bindPassword: admin
+      bindDn: cn=pgadmin-is1,ou=services,dc=pgaas,dc=local
+      bindPassword: pgadmin-is1
 """
 
 

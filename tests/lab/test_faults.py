@@ -170,7 +170,7 @@ def test_a_denied_request_is_six_and_names_what_was_denied(lab: Lab, pgaas: Pgaa
     ("file", "before", "after", "said"),
     [
         ("datacenters.yaml", "http://192.168.49.2:30333", "http://192.168.49.2:1", "192.168.49.2:1"),
-        ("clients.yaml", "secretKey: admin123", "secretKey: wrong", "is1-backups"),
+        ("clients.yaml", "secretKey: is1-local-secret", "secretKey: wrong", "is1-backups"),
         ("postgresql.yaml", "storageClass: standard", "storageClass: nowhere", "nowhere"),
     ],
 )
