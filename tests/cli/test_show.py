@@ -85,7 +85,7 @@ def test_preview_of_a_single_cluster_has_no_topology(root, pgaas):
 
 def test_no_summary_holds_a_secret(root, pgaas):
     clients = root / "confs/admin/local/clients.yaml"
-    clients.write_text(clients.read_text().replace("admin123", "0penSesame"))
+    clients.write_text(clients.read_text().replace("ic1-local-secret", "0penSesame"))
     for output in ("text", "json"):
         for command in ("preview", "explain"):
             ran = pgaas(command, "--ins", "ic1", "--env", "local", "-o", output)

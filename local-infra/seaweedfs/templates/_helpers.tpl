@@ -1,20 +1,44 @@
 {{- define "seaweedfs.labels" -}}
-app.kubernetes.io/name: seaweedfs
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{ include "seaweedfs.selector" . }}
 app.kubernetes.io/part-of: pgaas
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- end -}}
 
 {{- define "seaweedfs.selector" -}}
 app.kubernetes.io/name: seaweedfs
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
+{{- /* Of every container. */ -}}
+{{- define "seaweedfs.security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- define "seaweedfs.buckets" -}}
+{{- $buckets := list -}}
+{{- range .Values.clients -}}
+{{- $buckets = append $buckets .bucket -}}
+{{- end -}}
+{{- $buckets | uniq | join "," -}}
+{{- end -}}
+
+{{- /* Who may do what. An action without a bucket is allowed in all of them. */ -}}
 {{- define "seaweedfs.config" -}}
-{{- $credentials := dict
-      "accessKey" (required "s3.accessKey is needed" .Values.s3.accessKey)
-      "secretKey" (required "s3.secretKey is needed" .Values.s3.secretKey) -}}
-{{- $actions := list "Admin" "Read" "Write" "List" "Tagging" -}}
-{{- $identity := dict "name" "admin" "credentials" (list $credentials) "actions" $actions -}}
-{{ dict "identities" (list $identity) | toPrettyJson }}
+{{- $admin := dict "name" "admin" "actions" (list "Admin" "Read" "Write" "List" "Tagging") -}}
+{{- $_ := set $admin "credentials" (list (pick .Values.s3 "accessKey" "secretKey")) -}}
+{{- $identities := list $admin -}}
+{{- range $client := .Values.clients -}}
+{{- if $client.accessKey -}}
+{{- $actions := list -}}
+{{- range list "Read" "Write" "List" "Tagging" -}}
+{{- $actions = append $actions (printf "%s:%s" . $client.bucket) -}}
+{{- end -}}
+{{- $keys := list (pick $client "accessKey" "secretKey") -}}
+{{- $identities = append $identities (dict "name" $client.name "credentials" $keys "actions" $actions) -}}
+{{- end -}}
+{{- end -}}
+{{ dict "identities" $identities | toPrettyJson }}
 {{- end -}}

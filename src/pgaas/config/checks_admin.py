@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pgaas.config.checks_dns import check_dns
+from pgaas.config.checks_stores import check_directory, check_stores
 from pgaas.config.directory import CLIENT_CODE
 from pgaas.config.environments import (
     RESERVED_CODES,
@@ -74,9 +75,15 @@ def check_admin(
         observability := models.get("observability"), BaseModel
     ):
         report("observability", _check_observability(observability, postgresql))
+    clients = models.get("clients")
+    seaweedfs, openldap = models.get("seaweedfs"), models.get("openldap")
+    if team_env == "local" and openldap is not None:
+        report("openldap", check_directory(openldap))
+    if team_env == "local" and isinstance(clients, ClientsFile):
+        report("clients", check_stores(clients, seaweedfs, openldap))
     profiles = _keys(documents["postgresql"], "storageProfiles")
     places = _keys(documents["datacenters"], "datacenters")
-    for ins, client in _clients(documents["clients"], models.get("clients")):
+    for ins, client in _clients(documents["clients"], clients):
         report("clients", _check_client(ins, client, team_env, profiles, places))
     return issues
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pgaas.config.admin import ConfigCache
+from pgaas.config.checks_stores import bind_user
+from pgaas.config.models.clients import Client
 from pgaas.config.models.openldap import OpenldapFile
 from pgaas.config.models.seaweedfs import SeaweedfsFile
 from pgaas.render.dump import dump_plain
@@ -24,14 +26,32 @@ def infra_values(root: Path, cache: ConfigCache | None = None) -> dict[str, dict
     return {
         "seaweedfs": {
             **_plain(admin.file(SeaweedfsFile))["seaweedfs"],
-            "buckets": sorted({client.s3_bucket for client in clients.values()}),
+            "clients": [s3_client(ins, client) for ins, client in clients.items()],
         },
         "openldap": {
             **_plain(admin.file(OpenldapFile))["openldap"],
             "users": [ldap_user(ins) for ins in clients],
+            "services": [found for ins, client in clients.items() if (found := ldap_service(ins, client))],
         },
         "observability": observability_values(root, cache, next(iter(admin.datacenters.datacenters))),
     }
+
+
+def s3_client(ins: str, client: Client) -> dict[str, str]:
+    """Return whose bucket it is, and the keys to it unless they are in a Secret."""
+    keys = client.s3_credentials
+    found = {"name": ins, "bucket": client.s3_bucket}
+    if keys.access_key is not None and keys.secret_key is not None:
+        found |= {"accessKey": keys.access_key, "secretKey": keys.secret_key}
+    return found
+
+
+def ldap_service(ins: str, client: Client) -> dict[str, str] | None:
+    """Return the user by whom a client's pgAdmin searches, or None if its password is in a Secret."""
+    credentials = client.ldap_credentials
+    if credentials is None or credentials.bind_password is None:
+        return None
+    return {"cn": bind_user(ins), "password": credentials.bind_password}
 
 
 def ldap_user(ins: str) -> dict[str, str]:

@@ -59,12 +59,15 @@ IC1 = "clients.ic1"
         ("clients", "primaryDatacenter: local1", "originDatacenter: dc9", f"{IC1}.originDatacenter", "known: local1"),
         ("clients", "s3Bucket: ic1-backups", "s3Bucket: IC1_b", f"{IC1}.s3Bucket", "is not a bucket name"),
         ("clients", "storageProfile: S", "storageProfile: XL", f"{IC1}.storageProfile", "did you mean XXL?"),
-        ("clients", "      secretKey: admin123\n", "", f"{IC1}.s3Credentials", "needs both accessKey and secretKey"),
-        ("clients", "secretKey: admin123", "secretKey: admin123\n      secretName: x", f"{IC1}.s3Credentials", "not both"),
-        ("clients", "bindDn: cn=admin,dc=pgaas,dc=local", "bindDn: admin", f"{IC1}.ldapCredentials.bindDn", "distinguished"),
-        ("clients", "      bindPassword: admin\n", "", f"{IC1}.ldapCredentials", "needs bindPasswordSecret"),
-        ("clients", "bindPassword: admin", "bindPassword: admin\n      bindPasswordSecret: x",
+        ("clients", "      secretKey: ic1-local-secret\n", "", f"{IC1}.s3Credentials", "needs both accessKey and secretKey"),
+        ("clients", "accessKey: ic1\n", "accessKey: ic1\n      secretName: x\n", f"{IC1}.s3Credentials", "not both"),
+        ("clients", "bindDn: cn=pgadmin-ic1,ou=services,dc=pgaas,dc=local", "bindDn: admin", f"{IC1}.ldapCredentials.bindDn", "distinguished"),
+        ("clients", "      bindPassword: pgadmin-ic1\n", "", f"{IC1}.ldapCredentials", "needs bindPasswordSecret"),
+        ("clients", "bindPassword: pgadmin-ic1", "bindPassword: pgadmin-ic1\n      bindPasswordSecret: x",
          f"{IC1}.ldapCredentials", "not both"),
+        ("clients", "accessKey: ic1", "accessKey: admin", f"{IC1}.s3Credentials.accessKey", "is the admin's in seaweedfs.yaml"),
+        ("clients", "cn=pgadmin-ic1", "cn=pgadmin-is1", f"{IC1}.ldapCredentials.bindDn", "must be cn=pgadmin-ic1,ou=services,"),
+        ("openldap", "domain: pgaas.local", "domain: x.pgaas.local", "openldap.baseDn", "must be dc=x,dc=pgaas,dc=local"),
         ("clients", "enabled: true\n", "enabled: true\n      replicaSource: stream\n", f"{IC1}.replication.replicaSource",
          "must be 'archive' or 'mirror', not 'stream'"),
         ("clients", "enabled: true\n", "enabled: true\n    archiveGenerations: {local-ic1-dc1: 2}\n",
@@ -115,6 +118,48 @@ def test_an_issue_of_local(confs: Confs, name: str, old: str, new: str, path: st
     assert int(place.removeprefix(f"{file}:")) >= 1
     assert message in text
     assert "admin123" not in issue
+    assert "ic1-local-secret" not in issue
+
+
+IS1 = """\
+  is1:
+    datacenters: [local1]
+    s3Bucket: BUCKET
+    storageProfile: S
+    s3Credentials: KEYS
+"""
+
+
+@pytest.mark.parametrize(
+    ("bucket", "keys", "path", "message"),
+    [
+        ("ic1-backups", "{secretName: is1-s3}", "clients.is1.s3Bucket", "'ic1-backups' is ic1's"),
+        (
+            "is1-backups",
+            "{accessKey: ic1, secretKey: y}",
+            "clients.is1.s3Credentials.accessKey",
+            "is ic1's: each",
+        ),
+        (
+            "is1-backups",
+            "{accessKey: admin, secretKey: y}",
+            "clients.is1.s3Credentials.accessKey",
+            "the admin's",
+        ),
+        ("is1-backups", "{accessKey: is1, secretKey: ic1-local-secret}", None, None),
+    ],
+)
+def test_no_two_local_clients_share_a_bucket_or_a_key(
+    confs: Confs, bucket: str, keys: str, path: str | None, message: str | None
+) -> None:
+    text = IS1.replace("BUCKET", bucket).replace("KEYS", keys)
+    clients = CLIENTS.format("local")
+    confs.write(clients, confs.read(clients) + text)
+    issues = confs.issues()
+    assert len(issues) == (path is not None)
+    for issue in issues:
+        assert f": {path}: " in issue
+        assert str(message) in issue
 
 
 @pytest.mark.parametrize(

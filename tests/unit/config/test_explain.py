@@ -80,7 +80,7 @@ def test_secrets_are_hidden(confs: Confs) -> None:
     values = {leaf.path: leaf.value for leaf in leaves}
     assert values["client.s3Credentials.secretKey"] == HIDDEN
     assert values["client.ldapCredentials.bindPassword"] == HIDDEN
-    assert "admin123" not in str(leaves)
+    assert "ic1-local-secret" not in str(leaves)
 
 
 def test_what_the_platform_team_widened(confs: Confs) -> None:

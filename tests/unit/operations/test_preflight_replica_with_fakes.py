@@ -34,8 +34,8 @@ clients:
     primaryDatacenter: {primary}
     s3Bucket: ic1-backups
     storageProfile: S
-    s3Credentials: {{accessKey: admin, secretKey: admin123}}
-    ldapCredentials: {{bindDn: "cn=admin,dc=pgaas,dc=local", bindPassword: admin}}
+    s3Credentials: {{accessKey: ic1, secretKey: ic1-local-secret}}
+    ldapCredentials: {{bindDn: "cn=pgadmin-ic1,ou=services,dc=pgaas,dc=local", bindPassword: x}}
     replication: {{enabled: {enabled}, replicaSource: {source}}}
     archiveGenerations: {{local-ic1-local1: {generation}}}
 """

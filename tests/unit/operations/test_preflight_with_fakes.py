@@ -292,8 +292,8 @@ def test_a_live_clusters_own_archive_is_not_in_its_way(world: World) -> None:
 
 
 def use_a_secret(world: World) -> None:
-    world.edit("admin/local/clients.yaml", "accessKey: admin\n", "secretName: vault\n")
-    world.edit("admin/local/clients.yaml", "      secretKey: admin123\n", "")
+    world.edit("admin/local/clients.yaml", "accessKey: ic1\n", "secretName: vault\n")
+    world.edit("admin/local/clients.yaml", "      secretKey: ic1-local-secret\n", "")
 
 
 @pytest.mark.parametrize(

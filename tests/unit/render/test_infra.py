@@ -17,8 +17,9 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 def root(tmp_path: Path) -> Path:
     shutil.copytree(REPOSITORY / "confs/admin/local", tmp_path / "confs/admin/local")
     clients = tmp_path / "confs/admin/local/clients.yaml"
-    second = yaml.safe_load(clients.read_text())["clients"]["ic1"]
-    text = yaml.safe_dump({"clients": {"ic1": second, "is1": {**second, "s3Bucket": "is1-backups"}}})
+    first = yaml.safe_load(clients.read_text())["clients"]["ic1"]
+    own = {"s3Bucket": "is1-backups", "s3Credentials": {"secretName": "is1-s3"}, "ldapCredentials": None}
+    text = yaml.safe_dump({"clients": {"ic1": first, "is1": {**first, **own}}})
     clients.write_text(text)
     return tmp_path
 
@@ -29,7 +30,13 @@ def test_each_client_has_one_user_in_the_directory_a_bucket_and_a_folder_of_dash
         {"cn": ins, "uid": ins, "sn": ins, "mail": f"mail@{ins}.local", "password": ins}
         for ins in ("ic1", "is1")
     ]
-    assert values["seaweedfs"]["buckets"] == ["ic1-backups", "is1-backups"]
+    # Who keeps a key in a Secret gets no identity and no bind user from here.
+    assert values["openldap"]["services"] == [{"cn": "pgadmin-ic1", "password": "pgadmin-ic1"}]
+    keys = {"accessKey": "ic1", "secretKey": "ic1-local-secret"}
+    assert values["seaweedfs"]["clients"] == [
+        {"name": "ic1", "bucket": "ic1-backups", **keys},
+        {"name": "is1", "bucket": "is1-backups"},
+    ]
     assert values["observability"]["clients"] == ["ic1", "is1"]
 
 
