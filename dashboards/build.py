@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 from dashboards import admin, client
-
-FOLDER = Path(__file__).resolve().parents[1] / "local-infra/observability/files/dashboards"
+from dashboards.asked import FOLDER
 
 
 def texts() -> dict[str, str]:

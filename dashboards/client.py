@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards import queries
+from dashboards.asked import INS
 from dashboards.panels import GREEN, RED, YELLOW, Look, bars, environments, lines, number, page, rows
 
-INS = "__INS__"
 ONLY = f'ins="{INS}",env=~"$env"'
 DATABASES = f"{ONLY},{queries.DATABASES}"
 SOME_IS_BAD = ((None, GREEN), (1, RED))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import yaml
 from tests.charts.support import CHART
 
+from pgaas.operations.exporter_samples import FAMILIES
+
 # CloudNativePG 1.30.0's exporter, and the Barman Cloud plugin's part of it.
 EXPORTER = {
     "barman_cloud_cloudnative_pg_io_first_recoverability_point",
@@ -46,23 +48,7 @@ OPERATOR = {
 # The collector's own.
 COLLECTOR = {"otelcol_exporter_queue_size", "otelcol_exporter_sent_metric_points", "up"}
 # What `pgaas exporter` serves.
-PGAAS = {
-    "pgaas_archive_age_seconds",
-    "pgaas_backup_age_seconds",
-    "pgaas_bundle_expiry_seconds",
-    "pgaas_bundle_stale",
-    "pgaas_certificate_expiry_seconds",
-    "pgaas_dns_correct",
-    "pgaas_estimated_loss_seconds",
-    "pgaas_last_look_timestamp_seconds",
-    "pgaas_look_seconds",
-    "pgaas_mirror_delay_seconds",
-    "pgaas_primaries",
-    "pgaas_replay_gap_bytes",
-    "pgaas_replay_gap_seconds",
-    "pgaas_side_primary",
-    "pgaas_up",
-}
+PGAAS = set(FAMILIES)
 
 
 def custom() -> set[str]:

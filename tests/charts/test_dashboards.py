@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from dashboards import build
+from dashboards.asked import FOLDER, asked
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import dashboard as models
@@ -42,7 +43,7 @@ WANTED = {
 
 
 def dashboard(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((build.FOLDER / name).read_text())
+    found: dict[str, Any] = json.loads((FOLDER / name).read_text())
     return found
 
 
@@ -59,7 +60,7 @@ def named_in(query: str) -> set[str]:
 
 
 def test_the_files_are_what_the_code_makes() -> None:
-    assert {path.name: path.read_text() for path in build.FOLDER.iterdir()} == build.texts(), (
+    assert {path.name: path.read_text() for path in FOLDER.iterdir()} == build.texts(), (
         "run `uv run python -m dashboards`"
     )
 
@@ -140,3 +141,12 @@ def test_prometheus_can_read_every_query(name: str, tmp_path: Path) -> None:
     argv = [ensure_program("promtool"), "check", "rules", file]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_asked_has_no_variables_left() -> None:
+    found = asked("ic1", "local", "1m")
+    assert len(found) == len(queries("admin.json")) + len(queries("client.json"))
+    assert [each.query for each in found if "$" in each.query or "__" in each.query] == []
+    assert any('ins="ic1",env=~"local"}[1m]' in each.query for each in found)
+    assert {each.kind for each in found} == {"stat", "timeseries", "bargauge", "table"}
+    assert all(each.row for each in found)
