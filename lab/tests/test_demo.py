@@ -10,6 +10,7 @@ from pgaas_lab import demo, demo_root, paths
 from pgaas_lab.errors import ToolFailed
 from pgaas_lab.steps import Steps
 
+INSTALL = "infra install"
 CREATE_FIRST = "create --ins ic1 --env local --dc local1"
 CREATE_SECOND = "create --ins ic1 --env local --dc local2"
 STATUS = "status --ins ic1 --env local"
@@ -49,6 +50,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
         return ("app_user",) * len(demo.TITLES)
 
     monkeypatch.setattr(demo, "pgaas", world.pgaas)
+    monkeypatch.setattr(demo.infra, "remember", lambda _: None)
     monkeypatch.setattr(demo, "primaries", lambda: dict(world.named))
     monkeypatch.setattr(demo, "wait_for_door", lambda dc, step: (dc, {}, b""))
     monkeypatch.setattr(demo, "ask", ask)
@@ -66,6 +68,7 @@ def run() -> str:
 def test_the_first_time_both_are_created_and_the_primary_moves_to_the_second(world: World):
     said = run()
     assert world.said == [
+        INSTALL,
         CREATE_FIRST,
         f"{STATUS} --dc local1",
         CREATE_SECOND,
@@ -82,6 +85,7 @@ def test_the_second_time_it_moves_back(world: World):
     world.said.clear()
     run()
     assert world.said == [
+        INSTALL,
         CREATE_FIRST,
         f"{STATUS} --dc local1",
         CREATE_SECOND,
@@ -95,7 +99,7 @@ def test_a_switchover_that_was_killed_after_the_demotion_is_finished_first(world
     demo_root.prepare(any_live=False)
     world.named = {"local1": "local-ic1-local2", "local2": "local-ic1-local1"}
     run()
-    assert world.said[0] == f"{SWITCHOVER} local2"
+    assert world.said[:2] == [INSTALL, f"{SWITCHOVER} local2"]
     assert world.said[-2] == f"{SWITCHOVER} local1"
 
 
@@ -113,8 +117,8 @@ def test_after_the_clusters_are_gone_their_archives_are_not_in_the_way(world: Wo
     world.said.clear()
     run()
     # As in the checkout again: whoever removed the clusters need not have told the copy.
-    assert world.said[0] == f"{CREATE_FIRST} --next-generation"
-    assert world.said[2:5] == [f"{CREATE_SECOND} --next-generation", CREATE_FIRST, f"{SWITCHOVER} local2"]
+    assert world.said[1] == f"{CREATE_FIRST} --next-generation"
+    assert world.said[3:6] == [f"{CREATE_SECOND} --next-generation", CREATE_FIRST, f"{SWITCHOVER} local2"]
 
 
 def test_what_pgaas_refuses_ends_the_demo(world: World):

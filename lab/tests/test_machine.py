@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pgaas_lab import cgroups, datacenters, machine, mounts, node, paths, steps
+from pgaas_lab import cgroups, charts, datacenters, machine, mounts, node, paths, steps
 from pgaas_lab.cli import app
 from pgaas_lab.errors import ToolFailed, ToolMissing, UsageError
 
@@ -62,6 +62,7 @@ def test_env_prints_lines_for_eval(monkeypatch, tmp_path):
     assert printed == [
         f'export PATH="{tmp_path}/cache/pgaas-lab/path:$PATH"',
         f'export KUBECONFIG="{tmp_path}/state/pgaas-lab/kubeconfig"',
+        f'export PGAAS_CHARTS="{tmp_path}/cache/pgaas-lab/charts/{charts.key()}"',
     ]
 
 

@@ -96,10 +96,6 @@ def test_a_service_gets_its_cluster_address(documents):
     assert changed[2]["spec"]["clusterIP"] == "10.91.0.10"
 
 
-def test_deployments_are_named(documents):
-    assert manifests.deployments(documents) == [("cnpg-system", "operator")]
-
-
 @pytest.mark.parametrize("file", sorted(paths.DATA.glob("*.yaml")), ids=lambda file: file.name)
 def test_the_lab_s_own_manifests_pull_nothing(file):
     documents = manifests.parse(file.read_text())

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from pgaas_lab import charts, lab, lock, machine, paths, teardown, tools
 from pgaas_lab import demo as demonstration
-from pgaas_lab import lab, lock, machine, paths, teardown, tools
 from pgaas_lab import status as state
 from pgaas_lab.datacenters import select
 from pgaas_lab.errors import Interrupted, NotUp
@@ -94,18 +94,19 @@ def down(
 
 @app.command()
 def demo() -> None:
-    """Bring the lab up, create the client ic1 in both datacenters, query it, and move its primary."""
+    """Bring bare clusters up, install all that pgaas needs, create ic1 in both, query and move it."""
     with changing("demo") as steps:
-        lab.up(select("all"), steps)
+        lab.up(select("all"), steps, bare=True)
         demonstration.run(steps)
         report(steps)
 
 
 @app.command()
 def env() -> None:
-    """Print the PATH and KUBECONFIG to use the lab by hand, for eval."""
+    """Print the PATH, KUBECONFIG and PGAAS_CHARTS to use the lab by hand, for eval."""
     print(f'export PATH="{paths.tool_path()}:$PATH"')
     print(f'export KUBECONFIG="{paths.kubeconfig()}"')
+    print(f'export PGAAS_CHARTS="{charts.place()}"')
 
 
 @app.command()

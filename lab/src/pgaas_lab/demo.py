@@ -1,6 +1,5 @@
 """The README's first command: a client in two datacenters, queried over TLS before and after a switchover."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pgaas_lab import balancer, demo_root, paths
+from pgaas_lab import balancer, demo_root, infra, paths
 from pgaas_lab.api import Api, Object
 from pgaas_lab.command import environment, shown
 from pgaas_lab.datacenters import ALL
@@ -26,12 +25,16 @@ CLUSTERS = f"/apis/postgresql.cnpg.io/v1/namespaces/{NAMESPACE}/clusters"
 
 
 def run(steps: Steps) -> None:
-    """Create the client ic1 in both datacenters, move its primary, and query it with one certificate.
+    """Install what a client needs, create ic1 in both datacenters, move its primary, and query it.
 
-    Run again, it creates nothing, and moves the primary to the other side. The client's configuration is a
-    copy, for a switchover writes it: the checkout stays as it is. Raise ToolFailed if pgaas refuses.
+    Run again, it installs and creates nothing, and moves the primary to the other side. The client's
+    configuration is a copy, for a switchover writes it: the checkout stays as it is. Raise ToolFailed if
+    pgaas refuses.
     """
     root = demo_root.prepare(any_live=bool(primaries()))
+    infra.forget(ALL)
+    pgaas(steps.console, root, "infra", "install")
+    infra.remember(ALL)
     left_behind = not finish_what_was_begun(steps.console, root) and demo_root.was_used(root)
     create(steps.console, root, FIRST, left_behind)
     pgaas(steps.console, root, "status", *CLIENT, "--dc", FIRST)
@@ -93,19 +96,10 @@ def create(console: Console, root: Path, dc: str, left_behind: bool) -> None:
     pgaas(console, root, "create", *CLIENT, "--dc", dc, *(["--next-generation"] if left_behind else []))
 
 
-def hand_environment() -> dict[str, str]:
-    """Return the variables with which the lab is used by hand."""
-    here = str(Path(sys.executable).parent)
-    return {
-        "PATH": f"{paths.tool_path()}:{here}:{os.environ.get('PATH', '/usr/bin:/bin')}",
-        "KUBECONFIG": str(paths.kubeconfig()),
-    }
-
-
 def pgaas(console: Console, root: Path, *words: str) -> None:
     """Run pgaas as a user would. Raise ToolFailed if it refuses."""
     argv = [sys.executable, "-m", "pgaas", *words]
-    variables: Mapping[str, str] = {**hand_environment(), "PGAAS_ROOT": str(root)}
+    variables: Mapping[str, str] = {**infra.hand_environment(), "PGAAS_ROOT": str(root)}
     console.print(f"\n[bold]$ pgaas {' '.join(words)}[/]")
     code = subprocess.run(argv, env=environment(variables), cwd=paths.REPOSITORY).returncode
     if code:

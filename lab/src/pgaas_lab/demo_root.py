@@ -46,6 +46,15 @@ def prepare(*, any_live: bool) -> Path:
     return root
 
 
+def copy(root: Path) -> None:
+    """Copy the checkout's configuration and charts as they are into a folder of their own."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name in (*COPIED, "confs"):
+        shutil.rmtree(root / name, ignore_errors=True)
+        shutil.copytree(paths.REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("_generated"))
+    shutil.copy(paths.REPOSITORY / "helmfile.yaml", root)
+
+
 def was_used(root: Path) -> bool:
     """Return whether a demo has run here before: what it created may be in S3 still."""
     return (root / USED).exists()

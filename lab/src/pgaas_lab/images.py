@@ -194,11 +194,6 @@ def postgres_minor_image() -> str:
     return next(name for name in names_in(postgres_archive()) if f":{rootfs.MAJOR}." in name)
 
 
-def all_archives() -> list[Path]:
-    """Return the archives that a node needs."""
-    return [*(archive_of(recipe) for recipe in recipes()), postgres_archive()]
-
-
 def ctr(datacenter: Datacenter, *words: str | Path, timeout: float = 60) -> str:
     """Run containerd's own client and return what it said."""
     return run(["ctr", "-a", datacenter.socket, "-n", "k8s.io", *words], timeout=timeout).stdout

@@ -6,7 +6,9 @@ import httpx
 
 from pgaas_lab import (
     agent,
+    extras,
     images,
+    infra,
     machine,
     network,
     node,
@@ -23,8 +25,13 @@ from pgaas_lab.errors import TimedOut, ToolFailed
 from pgaas_lab.steps import Step, Steps, wait_until
 
 
-def up(datacenters: tuple[Datacenter, ...], steps: Steps, only_build: bool = False) -> None:
-    """Build what is missing and start what is not running. Raise LabError with what is stuck."""
+def up(
+    datacenters: tuple[Datacenter, ...], steps: Steps, only_build: bool = False, bare: bool = False
+) -> None:
+    """Build what is missing and start what is not running. Raise LabError with what is stuck.
+
+    `bare` leaves out what pgaas installs, for whoever does that next.
+    """
     prepare(steps)
     if only_build:
         return
@@ -42,7 +49,11 @@ def up(datacenters: tuple[Datacenter, ...], steps: Steps, only_build: bool = Fal
             images_up(datacenter, step)
         with steps.step(f"{datacenter.name}: node") as step:
             node_up(datacenter, step)
-    stack_up(datacenters, steps)
+    with steps.step("CoreDNS") as step:
+        dns_up(datacenters, step)
+    if not bare:
+        with steps.step("pgaas infra install") as step:
+            infra_up(datacenters, step)
 
 
 def prepare(steps: Steps) -> None:
@@ -51,7 +62,7 @@ def prepare(steps: Steps) -> None:
         with steps.step(f"Install {', '.join(missing)}"):
             packages.install(missing)
     to_build = [tool for tool in tools.TOOLS.values() if not tools.binary(tool).exists()]
-    archives = [archive for archive in images.all_archives() if not archive.exists()]
+    archives = [archive for archive in extras.all_archives() if not archive.exists()]
     machine.check_space(building=bool(to_build or archives))
     if to_build:
         machine.check_go()
@@ -61,7 +72,7 @@ def prepare(steps: Steps) -> None:
                 tools.ensure(tool.name, saying(step))
         else:
             tools.ensure(tool.name)
-    for recipe in images.recipes():
+    for recipe in extras.recipes():
         if not images.archive_of(recipe).exists():
             with steps.step(f"Image {recipe.image}"):
                 images.ensure(recipe)
@@ -69,6 +80,10 @@ def prepare(steps: Steps) -> None:
         with steps.step(f"Image {images.POSTGRES_IMAGE} and its sidecar") as step:
             images.ensure_postgres(saying(step))
             step.note = images.postgres_minor_image()
+    for extra in extras.EXTRAS:
+        if not extra.archive().exists():
+            with steps.step(f"Image {extra.image}") as step:
+                extra.ensure(saying(step))
 
 
 def saying(step: Step) -> "images.Say":
@@ -144,7 +159,7 @@ def containerd_answers(datacenter: Datacenter) -> bool:
 
 def images_up(datacenter: Datacenter, step: Step) -> None:
     """Import the images that a node does not have yet."""
-    missing = images.to_import(datacenter, images.all_archives())
+    missing = images.to_import(datacenter, extras.all_archives())
     for archive in missing:
         step.at = archive.stem
         images.load(datacenter, archive)
@@ -193,33 +208,30 @@ def mark_stale(datacenter: Datacenter, api: Api) -> None:
             api.patch_conditions(path, [*conditions, {**conditions[0], "type": "ContainersReady"}])
 
 
-def stack_up(datacenters: tuple[Datacenter, ...], steps: Steps) -> None:
-    """Apply what runs in each cluster, and wait until it is available."""
-    clients = {datacenter: Api(datacenter) for datacenter in datacenters}
+def dns_up(datacenters: tuple[Datacenter, ...], step: Step) -> None:
+    """Apply CoreDNS, without which Kubernetes is less than bare, and wait until it answers."""
+    applied = 0
+    for datacenter in datacenters:
+        with Api(datacenter) as api:
+            if not stack.is_applied(datacenter, api):
+                stack.apply(datacenter)
+                applied += 1
+    for datacenter in datacenters:
+        with Api(datacenter) as api:
+            stack.wait_available(datacenter, api, [stack.COREDNS], step)
+    step.note = "" if applied else "as it was"
 
-    def apply(name: str) -> int:
-        applied = 0
-        for datacenter, api in clients.items():
-            for component in stack.parts(datacenter):
-                if component.name == name and not stack.is_applied(component, datacenter, api):
-                    stack.apply(component, datacenter)
-                    applied += 1
-        return applied
 
-    def settle(step: Step, *names: str) -> None:
-        for datacenter, api in clients.items():
-            stack.wait_available(datacenter, api, list(names), step)
-
-    early = ("coredns", "storage", "cert-manager", "operator", "seaweedfs")
-    with steps.step("Apply CoreDNS, storage, cert-manager, CloudNativePG, SeaweedFS") as step:
-        applied = sum(apply(name) for name in early)
-        step.note = "" if applied else "as it was"
-    with steps.step("Wait for cert-manager") as step:
-        settle(step, "cert-manager")
-    with steps.step("Apply the Barman Cloud plugin and each datacenter's root") as step:
-        applied = apply("plugin") + apply("certificate-authority")
-        step.note = "" if applied else "as it was"
-    with steps.step("Wait for everything to be available") as step:
-        settle(step, *early, "plugin")
-    for api in clients.values():
-        api.http.close()
+def infra_up(datacenters: tuple[Datacenter, ...], step: Step) -> None:
+    """Have pgaas install what its clusters need, unless that is there, and wait until it is available."""
+    missing = []
+    for datacenter in datacenters:
+        with Api(datacenter) as api:
+            if not infra.is_installed(datacenter, api):
+                missing.append(datacenter)
+    if missing:
+        infra.install(datacenters, saying(step))
+    for datacenter in datacenters:
+        with Api(datacenter) as api:
+            stack.wait_available(datacenter, api, infra.installed(datacenter), step)
+    step.note = "" if missing else "as it was"

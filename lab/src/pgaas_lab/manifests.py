@@ -97,9 +97,3 @@ def with_cluster_address(documents: list[Document], service: str, address: str) 
         if document["kind"] == "Service" and document["metadata"]["name"] == service:
             document["spec"]["clusterIP"] = address
     return changed
-
-
-def deployments(documents: list[Document]) -> list[tuple[str, str]]:
-    """Return the namespace and name of every Deployment."""
-    found = [document["metadata"] for document in documents if document["kind"] == "Deployment"]
-    return [(metadata["namespace"], metadata["name"]) for metadata in found]

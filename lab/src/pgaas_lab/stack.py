@@ -1,182 +1,58 @@
-"""What runs in each cluster before pgaas comes: DNS, storage, cert-manager, the operator, its plugin, S3."""
+"""What runs in each cluster: CoreDNS, as in bare Kubernetes, and what `pgaas infra install` brings."""
 
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
-import yaml
 
 from pgaas_lab import images, manifests, paths, steps, tools
 from pgaas_lab.api import Api
 from pgaas_lab.command import run
-from pgaas_lab.datacenters import ALL, Datacenter
+from pgaas_lab.datacenters import Datacenter
 from pgaas_lab.errors import TimedOut, ToolFailed
 from pgaas_lab.manifests import Document
 
 FIELD_MANAGER = "pgaas-lab"
-
-
-@dataclass(frozen=True)
-class Component:
-    """A part of the stack: what it is called, and how its documents are made."""
-
-    name: str
-    documents: Callable[[Datacenter], list[Document]]
-    sources: tuple[Path, ...] = ()
-    first_only: bool = False
-
-
-def data(name: str) -> list[Document]:
-    """Return the documents of one of the lab's own manifests."""
-    return manifests.parse((paths.DATA / name).read_text())
+COREDNS = ("deployments", "kube-system", "coredns")
+COREDNS_FILE = paths.DATA / "coredns.yaml"
+NAMESPACES = ("cert-manager", "cnpg-system", "local-infra")
+KINDS = ("deployments", "statefulsets")
+# A workload: its kind as the API's paths have it, its namespace and its name.
+Workload = tuple[str, str, str]
 
 
 def coredns(datacenter: Datacenter) -> list[Document]:
     """Return CoreDNS's documents."""
-    documents = manifests.with_images(
-        data("coredns.yaml"), {"registry.k8s.io/coredns/coredns": images.coredns_image()}
-    )
+    documents = manifests.parse(COREDNS_FILE.read_text())
+    documents = manifests.with_images(documents, {"registry.k8s.io/coredns/coredns": images.coredns_image()})
     return manifests.with_cluster_address(documents, "kube-dns", datacenter.dns_address)
 
 
-def storage(_: Datacenter) -> list[Document]:
-    """Return the StorageClass."""
-    return data("storage.yaml")
-
-
-def seaweedfs(_: Datacenter) -> list[Document]:
-    """Return SeaweedFS's documents."""
-    return manifests.with_images(
-        data("seaweedfs.yaml"), {"docker.io/chrislusf/seaweedfs": images.seaweedfs_image()}
-    )
-
-
-def for_the_lab(documents: list[Document]) -> list[Document]:
-    """Return upstream documents as a small machine without a registry can run them."""
-    small = manifests.without_processor_limits(documents)
-    return manifests.without_election(manifests.without_pulling(small))
-
-
-def operator(_: Datacenter) -> list[Document]:
-    """Return CloudNativePG's documents."""
-    number = images.tag("cnpg-manager").removeprefix("v")
-    folder = tools.source_folder(tools.find("cnpg-manager"))
-    return for_the_lab(manifests.parse((folder / "releases" / f"cnpg-{number}.yaml").read_text()))
-
-
-def plugin(_: Datacenter) -> list[Document]:
-    """Return the Barman Cloud plugin's documents."""
-    folder = tools.source_folder(tools.find("barman-manager"))
-    documents = manifests.parse((folder / "manifest.yaml").read_text())
-    # The module holds the manifest that its own tests use, with the images of a development build.
-    testing = "ghcr.io/cloudnative-pg/plugin-barman-cloud-testing"
-    documents = manifests.with_images(documents, {testing: images.plugin_image()})
-    documents = manifests.with_secret_value(documents, "SIDECAR_IMAGE", images.sidecar_image())
-    return for_the_lab(documents)
-
-
-def certificate_authority(_: Datacenter) -> list[Document]:
-    """Return the documents of a datacenter's own root, which the repository ships."""
-    return manifests.parse(authority_file().read_text())
-
-
-def authority_file() -> Path:
-    """Return the repository's manifest of a datacenter's root."""
-    return paths.REPOSITORY / "manifests" / "cert-manager-ca.yaml"
-
-
-def cert_manager(_: Datacenter) -> list[Document]:
-    """Return cert-manager's documents, rendered from the chart in its module."""
-    source = tools.source_folder(tools.find("cert-manager-controller")) / "deploy"
-    number = images.tag("cert-manager-controller")
-    values: dict[str, Any] = {
-        "replicaCount": 1,
-        "startupapicheck": {"enabled": False},
-        "prometheus": {"enabled": False},
-        "extraArgs": ["--leader-elect=false"],
-        "cainjector": {"extraArgs": ["--leader-elect=false"]},
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        chart = Path(folder) / "cert-manager"
-        shutil.copytree(source / "charts" / "cert-manager", chart, copy_function=shutil.copyfile)
-        chart.chmod(0o755)
-        (chart / "templates").chmod(0o755)
-        facts = yaml.safe_load((chart / "Chart.template.yaml").read_text())
-        facts |= {"version": number, "appVersion": number, "annotations": {}}
-        (chart / "Chart.yaml").write_text(yaml.safe_dump(facts))
-        for definition in (source / "crds").glob("crd-*.yaml"):
-            shutil.copyfile(definition, chart / "templates" / definition.name)
-        (chart / "lab.yaml").write_text(yaml.safe_dump(values))
-        options = ["--namespace", "cert-manager", "--values", chart / "lab.yaml"]
-        text = run([tools.ensure("helm"), "template", "cert-manager", chart, *options], timeout=120).stdout
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "cert-manager"}}
-    return [namespace, *for_the_lab(manifests.parse(text))]
-
-
-def components() -> list[Component]:
-    """Return the parts of the stack, in the order in which they are applied."""
-    return [
-        Component("coredns", coredns, (paths.DATA / "coredns.yaml",)),
-        Component("storage", storage, (paths.DATA / "storage.yaml",)),
-        Component("cert-manager", cert_manager),
-        Component("operator", operator),
-        Component("seaweedfs", seaweedfs, (paths.DATA / "seaweedfs.yaml",), first_only=True),
-        Component("plugin", plugin),
-        Component("certificate-authority", certificate_authority, (authority_file(),)),
-    ]
-
-
-def key(component: Component) -> str:
-    """Return a short hash of everything that decides a component's documents."""
-    pinned = sorted(
-        file.parent.name.encode() + file.read_bytes() for file in paths.GO_MODULES.glob("*/go.mod")
-    )
-    code = [Path(__file__).read_bytes(), Path(manifests.__file__).read_bytes()]
-    digest = hashlib.sha256(images.weed_version().encode())
-    for part in [*pinned, *code, *(file.read_bytes() for file in component.sources)]:
-        digest.update(part)
-    return digest.hexdigest()[:12]
-
-
-def rendered(component: Component, datacenter: Datacenter) -> Path:
-    """Return the file of a component's documents, made first if it is missing."""
-    target = paths.cache() / "manifests" / f"{component.name}-{datacenter.name}-{key(component)}.json"
+def rendered(datacenter: Datacenter) -> Path:
+    """Return the file of CoreDNS's documents, made first if it is missing."""
+    content = json.dumps({"apiVersion": "v1", "kind": "List", "items": coredns(datacenter)})
+    key = hashlib.sha256(content.encode()).hexdigest()[:12]
+    target = paths.cache() / "manifests" / f"coredns-{datacenter.name}-{key}.json"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        content = {"apiVersion": "v1", "kind": "List", "items": component.documents(datacenter)}
         unfinished = target.with_suffix(".new")
-        unfinished.write_text(json.dumps(content))
+        unfinished.write_text(content)
         unfinished.replace(target)
     return target
 
 
-def parts(datacenter: Datacenter) -> list[Component]:
-    """Return the parts of the stack that a datacenter has."""
-    return [part for part in components() if not part.first_only or datacenter is ALL[0]]
-
-
-def deployments(component: Component, datacenter: Datacenter) -> list[tuple[str, str]]:
-    """Return the namespace and name of a component's Deployments."""
-    return manifests.deployments(json.loads(rendered(component, datacenter).read_text())["items"])
-
-
-def is_applied(component: Component, datacenter: Datacenter, api: Api) -> bool:
-    """Tell whether a component was applied as it is now, and its Deployments are still there."""
-    mark = datacenter.folder / "applied" / component.name
-    if not mark.exists() or mark.read_text() != rendered(component, datacenter).name:
+def is_applied(datacenter: Datacenter, api: Api) -> bool:
+    """Tell whether CoreDNS was applied as it is now, and is still there."""
+    mark = datacenter.folder / "applied" / "coredns"
+    if not mark.exists() or mark.read_text() != rendered(datacenter).name:
         return False
-    return all(api.find(deployment_path(*each)) for each in deployments(component, datacenter))
+    return api.find(workload_path(COREDNS)) is not None
 
 
-def apply(component: Component, datacenter: Datacenter, timeout: float = 120) -> None:
-    """Apply a component, again and again while a webhook that it needs is still starting."""
-    file = rendered(component, datacenter)
+def apply(datacenter: Datacenter, timeout: float = 60) -> None:
+    """Apply CoreDNS, again and again while the API server is still making its own namespaces."""
+    file = rendered(datacenter)
     kubeconfig = ["--kubeconfig", paths.kubeconfig(), "--context", datacenter.name]
     options = ["--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", "-f", file]
     last = ToolFailed("not tried")
@@ -187,28 +63,39 @@ def apply(component: Component, datacenter: Datacenter, timeout: float = 120) ->
             run([tools.ensure("kubectl"), *kubeconfig, "apply", *options], timeout=120)
         except ToolFailed as error:
             last = error
-            return "waiting for a webhook"
+            return "waiting for the namespace"
         return ""
 
     steps.wait_until(attempt, timeout=timeout, every=1, on_timeout=lambda _: last)
-    mark = datacenter.folder / "applied" / component.name
+    mark = datacenter.folder / "applied" / "coredns"
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(file.name)
 
 
-def deployment_path(namespace: str, name: str) -> str:
-    """Return the path of a Deployment in the API."""
-    return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+def workloads(api: Api) -> list[Workload]:
+    """Return the workloads of what was installed. Raise httpx.HTTPError."""
+    return [
+        (kind, namespace, str(found["metadata"]["name"]))
+        for namespace in NAMESPACES
+        for kind in KINDS
+        for found in api.items(f"/apis/apps/v1/namespaces/{namespace}/{kind}")
+    ]
 
 
-def image_of(deployment: Document) -> str:
-    """Return the last part of the name of a Deployment's first image."""
-    container = next(manifests.containers(deployment | {"kind": "Deployment"}))
+def workload_path(workload: Workload) -> str:
+    """Return the path of a workload in the API."""
+    kind, namespace, name = workload
+    return f"/apis/apps/v1/namespaces/{namespace}/{kind}/{name}"
+
+
+def image_of(workload: Document) -> str:
+    """Return the last part of the name of a workload's first image."""
+    container = next(manifests.containers(workload | {"kind": "Deployment"}))
     return str(container["image"]).rpartition("/")[2]
 
 
 def deployment_trouble(deployment: Document | None) -> str:
-    """Return why a Deployment is not available, or an empty text."""
+    """Return why a Deployment or StatefulSet is not available, or an empty text."""
     if deployment is None:
         return "missing"
     wanted = deployment["spec"].get("replicas", 1)
@@ -222,7 +109,7 @@ def deployment_trouble(deployment: Document | None) -> str:
 
 
 def pods_trouble(deployment: Document, pods: list[Document]) -> str:
-    """Return why too few of a Deployment's pods are ready, or an empty text."""
+    """Return why too few of a workload's pods are ready, or an empty text."""
     wanted = deployment["spec"].get("replicas", 1)
     ready = [
         pod
@@ -233,40 +120,37 @@ def pods_trouble(deployment: Document, pods: list[Document]) -> str:
     return "" if len(ready) >= wanted else f"{len(ready)} of {wanted} ready"
 
 
-def look_at(api: Api, namespace: str, name: str) -> tuple[Document | None, str]:
-    """Return a Deployment, and why it is not available, or an empty text. Raise httpx.HTTPError.
+def look_at(api: Api, workload: Workload) -> tuple[Document | None, str]:
+    """Return a workload, and why it is not available, or an empty text. Raise httpx.HTTPError.
 
-    Its pods are looked at too: after a restart the Deployment's own status is that of the time before.
+    Its pods are looked at too: after a restart the workload's own status is that of the time before.
     """
-    found = api.find(deployment_path(namespace, name))
+    found = api.find(workload_path(workload))
     reason = deployment_trouble(found)
     if found is None or reason:
         return found, reason
     labels = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"]["matchLabels"].items())
     return found, pods_trouble(
-        found, api.items(f"/api/v1/namespaces/{namespace}/pods?labelSelector={labels}")
+        found, api.items(f"/api/v1/namespaces/{workload[1]}/pods?labelSelector={labels}")
     )
 
 
-def trouble(datacenter: Datacenter, api: Api, names: list[tuple[str, str]]) -> str:
-    """Return which of a cluster's Deployments is not available, or an empty text."""
-    for namespace, name in names:
+def trouble(datacenter: Datacenter, api: Api, wanted: list[Workload]) -> str:
+    """Return which of a cluster's workloads is not available, or an empty text."""
+    for workload in wanted:
         try:
-            _, reason = look_at(api, namespace, name)
+            _, reason = look_at(api, workload)
         except httpx.HTTPError as error:
             reason = str(error)
         if reason:
-            return f"{datacenter.name} {namespace}/{name}: {reason}"
+            return f"{datacenter.name} {workload[1]}/{workload[2]}: {reason}"
     return ""
 
 
 def wait_available(
-    datacenter: Datacenter, api: Api, names: list[str], step: steps.Step, timeout: float = 240
+    datacenter: Datacenter, api: Api, wanted: list[Workload], step: steps.Step, timeout: float = 240
 ) -> None:
-    """Wait until some components' Deployments are available. Raise TimedOut with what their pods say."""
-    wanted = [
-        each for part in parts(datacenter) if part.name in names for each in deployments(part, datacenter)
-    ]
+    """Wait until some workloads are available. Raise TimedOut with what their pods say."""
     steps.wait_until(
         lambda: trouble(datacenter, api, wanted),
         timeout=timeout,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 import httpx
 from rich.table import Table
 
-from pgaas_lab import agent, balancer, node, process, stack
+from pgaas_lab import agent, balancer, infra, node, process, stack
 from pgaas_lab.api import Api
 from pgaas_lab.datacenters import Datacenter
 
@@ -88,13 +88,16 @@ def look_at_nodes(datacenter: Datacenter, api: Api) -> list[Row]:
 
 
 def look_at_deployments(datacenter: Datacenter, api: Api) -> list[Row]:
-    """Return the state of the stack's Deployments."""
+    """Return the state of CoreDNS, and of what pgaas installed."""
     rows = []
-    for component in stack.parts(datacenter):
-        for namespace, name in stack.deployments(component, datacenter):
-            found, trouble = stack.look_at(api, namespace, name)
-            image = stack.image_of(found) if found else ""
-            rows.append(Row(datacenter.name, "deployment", f"{namespace}/{name}", image, trouble))
+    for workload in [stack.COREDNS, *infra.installed(datacenter)]:
+        found, trouble = stack.look_at(api, workload)
+        image = stack.image_of(found) if found else ""
+        rows.append(
+            Row(datacenter.name, workload[0].removesuffix("s"), "/".join(workload[1:]), image, trouble)
+        )
+    if not infra.installed(datacenter):
+        rows.append(Row(datacenter.name, "infra", "local-infra", trouble="not installed as it would be now"))
     return rows
 
 

@@ -131,6 +131,8 @@ def _install(infra: Infra, charts: str, choices: Choices, steps: Steps, start: f
                 timeout=REPOSITORY_SECONDS,
                 echo=steps.progress.command,
             )
+    written: list[Written] = []
+    endpoint = ""
     for release in RELEASES:
         sites = [site for site in infra.sites if release in site.releases(choices.without)]
         if sites:
@@ -143,6 +145,18 @@ def _install(infra: Infra, charts: str, choices: Choices, steps: Steps, start: f
                 outcome.text = summed(
                     everywhere(infra.sites, lambda site, say: _issuer(site, choices.timeout, everywhere, say))
                 )
+        if release is SEAWEEDFS:
+            written, endpoint = _addresses(infra, choices, everywhere, steps)
+    return Installed(tuple(steps.taken), tuple(written), endpoint, time.monotonic() - start)
+
+
+def _addresses(
+    infra: Infra, choices: Choices, everywhere: Everywhere, steps: Steps
+) -> tuple[list[Written], str]:
+    """Find out where DNS and S3 answer, write it to datacenters.yaml, and make the buckets.
+
+    Return what was written, and the endpoint of S3, if it is here.
+    """
     wanted: dict[str, dict[Key, str]] = {site.dc: {} for site in infra.sites}
     if infra.admin.datacenters.dns.provider == "coredns":
         with steps("DNS") as outcome:
@@ -160,12 +174,15 @@ def _install(infra: Infra, charts: str, choices: Choices, steps: Steps, start: f
         written = write_endpoints(infra.root, choices.env, wanted)
         outcome.text = ", ".join(f"{each.datacenter}.{each.key}: {each.after}" for each in written)
         outcome.text = f"wrote {outcome.text}" if written else "as datacenters.yaml has them"
+    if written:
+        # What comes next is told these addresses.
+        write_infra(infra.root)
     if endpoint:
         # Read again: the endpoint may be another now.
         known = load_infra(infra.root, choices.env, choices.dc)
         with steps("buckets") as outcome:
             outcome.text = make_buckets(known, everywhere)
-    return Installed(tuple(steps.taken), tuple(written), endpoint, time.monotonic() - start)
+    return written, endpoint
 
 
 def _client_keys(infra: Infra) -> list[Keys]:

@@ -24,7 +24,7 @@ CONTENT_BYTES = 65_536
 READ_LIMIT = 1_048_576
 DENIED = ("(AccessDenied)", "(403)", "(Forbidden)")
 CERTIFICATE_NAME = "pgaas-infra-test"
-PROMETHEUS = "prometheus"
+PROMETHEUS, PROMETHEUS_PORT = "prometheus", 9090
 LOOK_EVERY = 0.3
 
 
@@ -161,20 +161,25 @@ def certificate_is_issued(site: Site, timeout: float) -> str:
             api.delete(SECRET, CERTIFICATE_NAME, INFRA_NAMESPACE)
 
 
-def metrics_arrive(infra: Infra, site: Site) -> str:
-    """Ask Prometheus, in the first datacenter, for what it scraped in this one."""
+def metrics_arrive(infra: Infra, site: Site, timeout: float) -> str:
+    """Ask Prometheus, in the first datacenter, for what is up in this one, until the first samples came."""
     first = next(each for each in load_infra(infra.root).sites if each.first)
-    service = f"http:{PROMETHEUS}:9090"
+    service = f"http:{PROMETHEUS}:{PROMETHEUS_PORT}"
     query = urlencode({"query": f'count by (job) (up{{dc="{site.dc}"}} == 1)'})
     path = f"/api/v1/namespaces/{INFRA_NAMESPACE}/services/{service}/proxy/api/v1/query?{query}"
-    answer = first.api().raw(path)
-    if answer is None:
-        raise NotHealthy(f"{first.dc} has no Service {INFRA_NAMESPACE}/{PROMETHEUS}")
-    found = dig(answer, "data", "result", default=[])
-    jobs = [f"{dig(each, 'metric', 'job')} {dig(each, 'value', 1)}" for each in found]
-    if not jobs:
-        raise NotHealthy(f"Prometheus has nothing that is up in {site.dc}")
-    return ", ".join(sorted(jobs))
+
+    def probe() -> Seen:
+        answer = first.api().raw(path)
+        if answer is None:
+            raise NotHealthy(f"{first.dc} has no Service {INFRA_NAMESPACE}/{PROMETHEUS}")
+        found = dig(answer, "data", "result", default=[])
+        jobs = sorted(f"{dig(each, 'metric', 'job')} {dig(each, 'value', 1)}" for each in found)
+        return Seen((Item("metrics", bool(jobs), ", ".join(jobs)),))
+
+    waited = wait_for(probe, timeout=timeout, interval=LOOK_EVERY, on_change=lambda _: None)
+    if waited.ending is not Ending.SUCCEEDED:
+        raise NotHealthy(f"Prometheus has nothing that is up in {site.dc}, after {waited.seconds:.0f} s")
+    return waited.seen.items[0].detail
 
 
 def _expect(holds: bool, bucket: Bucket, otherwise: str) -> None:

@@ -81,7 +81,7 @@ def _probes(infra: Infra, site: Site, timeout: float) -> Iterator[tuple[str, Pro
     for ins, client in mine.items():
         yield f"LDAP: {ins} is found and logs in", _bound(people_log_in, infra, site, ins, client)
     yield "certificate: issued, and chained to the root", lambda: certificate_is_issued(site, timeout)
-    yield "metrics: Prometheus has this datacenter's", lambda: metrics_arrive(infra, site)
+    yield "metrics: Prometheus has this datacenter's", lambda: metrics_arrive(infra, site, timeout)
 
 
 def _bound(
