@@ -61,6 +61,15 @@ def test_what_asks_for_no_keys_listens_on_the_pods_loopback_only() -> None:
     assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": "s3"}]}]
 
 
+def test_the_objects_are_on_the_volume() -> None:
+    (pod,) = pods(rendered("seaweedfs"))
+    (claim,) = [volume["name"] for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+    (place,) = [
+        mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == claim
+    ]
+    assert [word for word in pod["containers"][0]["args"] if word.startswith("-dir")] == [f"-dir={place}"]
+
+
 @pytest.mark.parametrize(
     "clients",
     [

@@ -45,9 +45,9 @@ def code(connection: Any) -> int:
     return int(connection.result["result"])
 
 
-def found(connection: Any, base: str, query: str = ALL) -> dict[str, dict[str, Any]]:
+def found(connection: Any, base: str, query: str = ALL, scope: str = "SUBTREE") -> dict[str, dict[str, Any]]:
     """Return the entries that somebody sees, with all attributes, by their names."""
-    connection.search(base, query, attributes=["*", "+", "userPassword"])
+    connection.search(base, query, search_scope=scope, attributes=["*", "+", "userPassword"])
     return {
         each["dn"]: dict(each["attributes"])
         for each in connection.response or []
@@ -94,9 +94,10 @@ def test_a_name_without_a_password_is_nobody(slapd: Slapd) -> None:
 
 
 @pytest.mark.parametrize("base", [BASE, f"ou=people,{BASE}", IC1, "", "cn=Subschema", "cn=config"])
-def test_nobody_in_particular_reads_nothing(slapd: Slapd, base: str) -> None:
+@pytest.mark.parametrize("scope", ["BASE", "SUBTREE"])
+def test_nobody_in_particular_reads_nothing(slapd: Slapd, base: str, scope: str) -> None:
     connection = slapd.connect()
-    assert found(connection, base) == {}
+    assert found(connection, base, scope=scope) == {}
     assert code(connection) in (UNWILLING, NO_OBJECT)
 
 
