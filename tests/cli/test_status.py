@@ -86,6 +86,7 @@ def test_with_a_datacenter_one_side_is_shown(world: PairWorld, pgaas: Run) -> No
     ran = pgaas(*ASKED, "--dc", THERE)
     assert ran.code == 0, ran.err
     assert rows(ran.out)["cluster"] == "local-ic1-local2 (replica)"
+    assert rows(ran.out)["pgadmin"].startswith("local-ic1-local2-pgadmin: NOT READY: not there")
     assert json.loads(pgaas(*ASKED, "--dc", HERE, "-o", "json").out)["cluster"] == "local-ic1-local1"
 
 

@@ -150,6 +150,7 @@ def show(seen: Status) -> None:
         ("last backup", archive.last_backup or "none"),
         ("recoverable from", archive.first_recoverability_point or "not yet"),
         ("next backup", archive.next_backup or "not scheduled"),
+        ("pgadmin", _pgadmin(seen)),
     ]
     out_table(("what", "value"), facts)
     _table(
@@ -188,6 +189,14 @@ def show(seen: Status) -> None:
     )
     for note in seen.notes:
         out(f"note: {note}")
+
+
+def _pgadmin(seen: Status) -> str:
+    if seen.pgadmin is None:
+        return "none"
+    where = ", ".join(f"https://{address}" for address in seen.pgadmin.addresses if address)
+    state = "ready" if seen.pgadmin.ready else f"NOT READY: {seen.pgadmin.detail}"
+    return f"{seen.pgadmin.name}: {state}{f' ({where})' if where else ''}"
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:

@@ -13,7 +13,7 @@ from pgaas.kube.snapshot import Snapshot, is_following, major_of, recovery_windo
 from pgaas.operations import status_parts
 from pgaas.operations.health import expected_of, judge
 from pgaas.operations.preflight_live import unchanged_identity
-from pgaas.operations.status_parts import Certificate, Database, Instance, Role, Service
+from pgaas.operations.status_parts import Certificate, Database, Instance, Pgadmin, Role, Service
 from pgaas.operations.subject import Subject, load_subject
 
 
@@ -38,7 +38,8 @@ class Status:
     """One look at a cluster. `-o json` prints this shape: fields are added, never renamed or removed.
 
     `problems` say in words why the cluster is not healthy; `notes` are no problem, but worth knowing. `role`
-    is primary, or replica for a cluster that follows another datacenter's.
+    is primary, or replica for a cluster that follows another datacenter's. `pgadmin` is None where the
+    client is to have none.
     """
 
     cluster: str
@@ -64,6 +65,7 @@ class Status:
     archive: Archive
     certificates: list[Certificate]
     services: list[Service]
+    pgadmin: Pgadmin | None
 
 
 def status(root: Path, target: Target) -> Status:
@@ -116,7 +118,13 @@ def status_of(subject: Subject, api: Api, snapshot: Snapshot, now: datetime) -> 
         archive=_archive(subject, snapshot, reports),
         certificates=certificates,
         services=status_parts.services(snapshot),
+        pgadmin=_pgadmin(subject, api),
     )
+
+
+def _pgadmin(subject: Subject, api: Api) -> Pgadmin | None:
+    values = subject.values.pgadmin4
+    return status_parts.pgadmin(api, values.name, values.namespace) if values.enabled else None
 
 
 def _archive(subject: Subject, snapshot: Snapshot, reports: status_parts.Reports) -> Archive:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pgaas.errors import KubernetesError
+from pgaas.errors import KubernetesError, KubernetesForbidden
 from pgaas.kube.client import Api
-from pgaas.kube.resources import condition, dig, is_true, name_of
+from pgaas.kube.resources import DEPLOYMENT, SERVICE, Object, condition, dig, is_true, name_of
 from pgaas.kube.snapshot import Snapshot
+from pgaas.kube.workloads import look_at
 
 Reports = dict[str, dict[str, Any]]
 # The operator starts a backup within a minute of its time, unless it is down or another backup is running.
@@ -70,6 +71,16 @@ class Service:
     type: str
     addresses: list[str]
     port: int
+
+
+@dataclass(frozen=True)
+class Pgadmin:
+    """The client's pgAdmin; it is beside the cluster, whose health does not depend on it."""
+
+    name: str
+    ready: bool
+    detail: str
+    addresses: list[str]
 
 
 def instance_reports(api: Api, snapshot: Snapshot) -> Reports:
@@ -182,12 +193,26 @@ def services(snapshot: Snapshot) -> list[Service]:
     """Return the Services."""
     found = []
     for service in snapshot.services:
-        ingress = dig(service, "status", "loadBalancer", "ingress", default=[])
-        outside = [entry.get("hostname") or entry.get("ip", "") for entry in ingress]
-        addresses = outside or [dig(service, "spec", "clusterIP", default="")]
         port = int(dig(service, "spec", "ports", 0, "port", default=0))
-        found.append(Service(name_of(service), dig(service, "spec", "type", default=""), addresses, port))
+        kind = dig(service, "spec", "type", default="")
+        found.append(Service(name_of(service), kind, _addresses(service), port))
     return found
+
+
+def _addresses(service: Object) -> list[str]:
+    ingress = dig(service, "status", "loadBalancer", "ingress", default=[])
+    outside = [entry.get("hostname") or entry.get("ip", "") for entry in ingress]
+    return outside or [dig(service, "spec", "clusterIP", default="")]
+
+
+def pgadmin(api: Api, name: str, namespace: str) -> Pgadmin:
+    """Return whether pgAdmin runs, and if not, what its pods say; a client's people may not look at it."""
+    try:
+        item = look_at(api, DEPLOYMENT.kind, name, namespace)
+        service = api.get(SERVICE, name, namespace)
+    except KubernetesForbidden:
+        return Pgadmin(name, False, "not known: these credentials may not look at it", [])
+    return Pgadmin(name, item.ok, item.detail, _addresses(service) if service else [])
 
 
 def _is_job(pod: dict[str, Any]) -> bool:

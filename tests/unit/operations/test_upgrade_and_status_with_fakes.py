@@ -12,10 +12,11 @@ from tests.unit.kube.fakes import path_of
 from tests.unit.operations.worlds import NAME, SPACE, TARGET, World, pod
 
 from pgaas.errors import NotHealthy, RefusedAsUnsafe
-from pgaas.kube.resources import POD, SCHEDULED_BACKUP
+from pgaas.kube.resources import DEPLOYMENT, POD, SCHEDULED_BACKUP, SERVICE
 from pgaas.kube.snapshot import take_snapshot
 from pgaas.operations.progress import Silent
 from pgaas.operations.status import Status, status, status_of
+from pgaas.operations.status_parts import Pgadmin
 from pgaas.operations.upgrade import Follower, Upgraded, upgrade
 
 NEW = "ghcr.io/cloudnative-pg/postgresql:17-new"
@@ -130,6 +131,25 @@ def test_a_status_without_the_right_to_ask_the_pods(world: World) -> None:
     world.deploy()
     seen = looked(world)
     assert (seen.healthy, seen.instances[0].lsn) == (True, "")
+
+
+def test_pgadmin_is_looked_at_and_no_cluster_is_ill_for_want_of_it(world: World) -> None:
+    world.deploy()
+    missing = looked(world)
+    assert missing.healthy is True
+    assert missing.pgadmin == Pgadmin(f"{NAME}-pgadmin", False, "not there", [])
+    labels = {"app.kubernetes.io/name": "pgadmin4"}
+    template = {"spec": {"containers": [{"image": "docker.io/dpage/pgadmin4:9.18"}]}}
+    runs = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    spec = {"selector": {"matchLabels": labels}, "template": template, "replicas": 1}
+    world.put(DEPLOYMENT, f"{NAME}-pgadmin", spec=spec, status=runs)
+    own = pod("docker.io/dpage/pgadmin4:9.18")
+    world.put(POD, "pgadmin-x", **{**own, "metadata": {"labels": labels}})
+    balancer = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
+    world.put(SERVICE, f"{NAME}-pgadmin", spec={"type": "LoadBalancer"}, status=balancer)
+    assert looked(world).pgadmin == Pgadmin(f"{NAME}-pgadmin", True, "pgadmin4:9.18", ["192.0.2.7"])
+    world.edit("admin/local/postgresql.yaml", "pgadmin:\n  enabled: true", "pgadmin:\n  enabled: false")
+    assert looked(world).pgadmin is None
 
 
 def test_what_is_wrong_is_said_in_words(world: World) -> None:
