@@ -93,6 +93,12 @@ def test_a_name_without_a_password_is_nobody(slapd: Slapd) -> None:
     assert answer[9] in (INAPPROPRIATE, UNWILLING)
 
 
+def test_nobody_in_particular_logs_in(slapd: Slapd) -> None:
+    connection = slapd.connect()
+    assert not connection.bind()
+    assert code(connection) == INAPPROPRIATE
+
+
 @pytest.mark.parametrize("base", [BASE, f"ou=people,{BASE}", IC1, "", "cn=Subschema", "cn=config"])
 @pytest.mark.parametrize("scope", ["BASE", "SUBTREE"])
 def test_nobody_in_particular_reads_nothing(slapd: Slapd, base: str, scope: str) -> None:

@@ -23,6 +23,8 @@ NEEDED = {
     "mount": "mount",
     "sysctl": "procps",
     "tar": "tar",
+    # The tests run it on this machine, with what the chart makes of the local directory.
+    "/usr/sbin/slapd": "slapd",
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -61,7 +63,7 @@ def install(names: list[str]) -> None:
 
 @contextmanager
 def no_services() -> Iterator[None]:
-    """Keep etcd and containerd from being started by their packages: the lab starts its own."""
+    """Keep etcd, containerd and slapd from being started by their packages: the lab starts its own."""
     if POLICY.exists():
         yield
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pgaas.config.generations import next_generation
 from pgaas.config.naming import archive_server_name
@@ -16,6 +17,8 @@ from pgaas.operations.subject import Subject
 from pgaas.tools.s3 import Bucket, Keys
 
 ACCESS, SECRET_KEY = "accessKey", "secretKey"
+REFUSED = ("AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+INSTALL = "pgaas infra install: it gives each local client its bucket and its keys"
 
 
 def bucket(subject: Subject, api: Api, live: Object | None, state: str, *, dry: bool) -> Iterator[Row]:
@@ -32,7 +35,9 @@ def bucket(subject: Subject, api: Api, live: Object | None, state: str, *, dry: 
         yield Row("s3 credentials", "failed", error.what, error.next_step)
         return
     opened = Bucket(subject.place, keys)
-    if not opened.exists():
+    with _advised(subject):
+        there = opened.exists()
+    if not there:
         if not subject.values.s3.create_secret:
             yield Row(
                 "s3",
@@ -45,12 +50,25 @@ def bucket(subject: Subject, api: Api, live: Object | None, state: str, *, dry: 
         if dry:
             yield Row("s3", "ok", f"{subject.place} will be made")
             return
-        opened.create()
+        with _advised(subject):
+            opened.create()
     if not dry:
-        opened.probe()
+        with _advised(subject):
+            opened.probe()
     yield Row("s3", "ok", f"{subject.place} is there" if dry else f"{subject.place} can be written")
     if live is None:
         yield _empty(subject, opened)
+
+
+@contextmanager
+def _advised(subject: Subject) -> Iterator[None]:
+    """Say of a local client's keys, if they are refused, that the installation makes them and the bucket."""
+    try:
+        yield
+    except ToolFailed as error:
+        if subject.inline_keys and any(f"({code})" in error.what for code in REFUSED):
+            raise ToolFailed(error.what, where=error.where, next_step=INSTALL) from error
+        raise
 
 
 def open_early(subject: Subject) -> None:

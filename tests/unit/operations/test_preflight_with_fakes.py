@@ -254,6 +254,22 @@ def test_a_local_bucket_is_made_but_not_by_a_dry_run(world: World) -> None:
     assert world.s3.buckets == {"ic1-backups"}
 
 
+@pytest.mark.parametrize(
+    ("method", "code"), [("HEAD", "403"), ("PUT", "AccessDenied"), ("PUT", "InvalidAccessKeyId")]
+)
+def test_a_local_client_that_s3_does_not_know_yet_is_sent_to_the_installation(
+    world: World, method: str, code: str
+) -> None:
+    world.s3.buckets.clear()
+    world.s3.refuse[method] = (403, code)
+    [row] = check(world).failed
+    assert row.name == "s3"
+    assert row.next_step.startswith("pgaas infra install")
+    world.s3.refuse[method] = (503, "SlowDown")
+    [row] = check(world).failed
+    assert not row.next_step.startswith("pgaas infra install")
+
+
 def test_an_old_or_unknown_server_is_only_warned_of(world: World) -> None:
     world.server.raw["/version"] = {"gitVersion": "v1.33.9"}
     set_image(world, "barman-cloud", "mirror.example:5000/cloudnative-pg/plugin-barman-cloud@sha256:abc")
