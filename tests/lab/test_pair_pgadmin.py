@@ -1,0 +1,188 @@
+"""pgAdmin on the lab, as a person meets it: through HTTPS, the directory, and PostgreSQL's own rules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from playwright.sync_api import Browser, Error, Page
+from tests.lab.browser import SIZE, Pgadmin, chromium, log_in, try_to_log_in
+from tests.lab.pair import Pair, Side
+from tests.lab.support import NAMESPACE, wait_until
+
+GROUP = "ic1 local"
+# A folder for pictures, when somebody wants them.
+PICTURES = os.environ.get("PGAAS_PICTURES")
+
+
+@dataclass(frozen=True)
+class Front:
+    """One side's pgAdmin, and a browser that trusts the datacenter's root."""
+
+    side: Side
+    browser: Browser
+
+    @property
+    def name(self) -> str:
+        return f"{self.side.cluster}-pgadmin"
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.name}.{NAMESPACE}.svc.cluster.local/"
+
+    @contextmanager
+    def page(self) -> Iterator[Page]:
+        """Give a page of a new session."""
+        context = self.browser.new_context(viewport=SIZE)
+        try:
+            yield context.new_page()
+        finally:
+            context.close()
+
+    @contextmanager
+    def person(self) -> Iterator[Pgadmin]:
+        """Log in as the client's own person, in a new session."""
+        with self.page() as page:
+            yield log_in(page, self.url, "ic1", "ic1", GROUP)
+
+    def ask(self, server: str, sql: str, database: str = "app_db") -> list[list[str]]:
+        """Log in anew, and ask a server something."""
+        with self.person() as person:
+            person.open_server(server)
+            answer = person.query(database, sql)
+        assert answer.message == ""
+        return answer.rows
+
+    def pod(self) -> dict[str, Any]:
+        [pod] = self.side.lab.items("pods", NAMESPACE, "-l", f"app.kubernetes.io/instance={self.name}")
+        return pod
+
+
+def hosts(side: Side) -> dict[str, str]:
+    name = f"{side.cluster}-pgadmin"
+    return {f"{name}.{NAMESPACE}.svc.cluster.local": side.lab.address(name)}
+
+
+@pytest.fixture(scope="module")
+def front(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """Wait for the first side's pgAdmin, and put a person with a browser in front of it."""
+    side, folder = pair.sides["local1"], tmp_path_factory.mktemp("browser")
+    rollout = ("rollout", "status", f"deployment/{side.cluster}-pgadmin", "--timeout=420s")
+    side.lab.kubectl("-n", NAMESPACE, *rollout)
+    root = folder / "datacenter.crt"
+    root.write_bytes(side.lab.secret(f"{side.cluster}-server")["ca.crt"])
+    leader = pair.primary()
+    leader.sql("drop table if exists orders", "app_db")
+    leader.sql("create table orders as select 7 as id, 'a tool nobody expected' as what", "app_db")
+    with chromium(folder / "home", hosts(side), root) as browser:
+        yield Front(side, browser)
+
+
+def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")
+
+
+def test_a_person_opens_the_shared_server_without_a_prompt_reads_and_does_not_write(front: Front) -> None:
+    with front.person() as person:
+        assert person.servers() == ["local1", "primary"]
+        person.open_server("primary")
+        answer = person.query("app_db", "select id, what from orders")
+        picture(person.page, "pgadmin-query")
+        assert answer.rows == [["7", "a tool nobody expected"]]
+        refused = person.query("app_db", "delete from orders")
+        picture(person.page, "pgadmin-refused")
+        assert "permission denied for table orders" in refused.message
+        assert "permission denied" in person.query("app_db", "create table public.mine (id int)").message
+
+
+def test_the_session_is_pgadmins_own_role_by_its_certificate_over_tls(front: Front) -> None:
+    sql = "select current_user, ssl, client_dn from pg_stat_ssl where pid = pg_backend_pid()"
+    assert front.ask("primary", sql) == [["pgadmin_readonly", "true", "/CN=pgadmin_readonly.ic1.local"]]
+
+
+@pytest.mark.parametrize(
+    ("person", "password"),
+    [
+        ("ic1", "wrong"),
+        # Another client's person, with the right password: the filter finds only this client's.
+        ("is1", "is1"),
+        ("*", "ic1"),
+        ("ic1)(uid=*", "ic1"),
+        ("pgadmin-ic1", "pgadmin-ic1"),
+    ],
+)
+def test_nobody_else_gets_in(front: Front, person: str, password: str) -> None:
+    with front.page() as page:
+        assert try_to_log_in(page, front.url, person, password) == "Incorrect username or password."
+
+
+def test_a_browser_that_does_not_know_the_datacenters_root_goes_no_further(
+    front: Front, tmp_path: Path
+) -> None:
+    with chromium(tmp_path, hosts(front.side)) as browser:
+        page = browser.new_page()
+        with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
+            page.goto(front.url)
+
+
+def test_a_copy_that_a_person_has_edited_is_stopped_by_postgresql(front: Front) -> None:
+    with front.person() as person:
+        person.servers()
+        try:
+            for role in ("app_user", "postgres", "streaming_replica"):
+                reason = person.edit("primary", username=role)
+                assert "pg_hba.conf rejects connection" in reason or "certificate authentication" in reason
+            assert "not found" in person.edit("primary", username="pgadmin_readonly", service="is1")
+        finally:
+            assert person.edit("primary", username="pgadmin_readonly", service="primary") == ""
+
+
+def test_a_renewed_certificate_is_used_by_the_next_connection_without_a_restart(front: Front) -> None:
+    secret = f"{front.side.cluster}-client-pgadmin-readonly"
+    sql = "select client_serial from pg_stat_ssl where pid = pg_backend_pid()"
+    before, pod = serial(front.side.lab.secret(secret)["tls.crt"]), front.pod()
+    assert front.ask("primary", sql) == [[str(before)]]
+    front.side.lab.kubectl("-n", NAMESPACE, "delete", "secret", secret)
+
+    def renewed() -> int:
+        found = front.side.lab.kubectl("-n", NAMESPACE, "get", "secret", secret, check=False)
+        now = 0 if found.returncode else serial(front.side.lab.secret(secret)["tls.crt"])
+        return 0 if now == before else now
+
+    after = wait_until("a new certificate", renewed)
+    mounted = ("exec", pod["metadata"]["name"], "--", "cat", "/pgadmin4/tls/tls.crt")
+    wait_until(
+        "the new certificate in the pod",
+        lambda: serial(front.side.lab.kubectl("-n", NAMESPACE, *mounted).stdout.encode()) == after,
+    )
+    assert front.ask("primary", sql) == [[str(after)]]
+    now = front.pod()
+    assert now["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert [each["restartCount"] for each in now["status"]["containerStatuses"]] == [0]
+
+
+def serial(certificate: bytes) -> int:
+    return x509.load_pem_x509_certificate(certificate).serial_number
+
+
+def test_after_a_switchover_the_primary_is_the_other_side_and_the_own_side_is_a_replica(
+    front: Front, pair: Pair
+) -> None:
+    sql = "select current_setting('cluster_name'), pg_is_in_recovery()"
+    before = pair.primary()
+    target = pair.other(before)
+    assert front.ask("primary", sql) == [[before.cluster, "false"]]
+    pair.move(target)
+    assert front.ask("primary", sql) == [[target.cluster, "false"]]
+    own = "false" if target.dc == front.side.dc else "true"
+    with front.person() as person:
+        person.open_server("local1")
+        assert person.query("app_db", sql).rows == [[front.side.cluster, own]]
+        picture(person.page, "pgadmin-sides")
