@@ -351,3 +351,20 @@ def test_a_profile_is_not_blamed_for_a_broken_list_of_profiles(confs: Confs) -> 
 
 def test_unchanged_files_have_no_issue(confs: Confs) -> None:
     assert confs.issues(LOCAL) == confs.issues(PROD) == []
+
+
+def test_a_filter_for_anybody_must_say_so(confs: Confs) -> None:
+    file, narrow = "confs/admin/prod/ldap.yaml", "(memberOf=cn=pgaas-{ins},ou=groups,dc=example,dc=com)"
+    confs.replace(file, narrow, "(ou=staff)")
+    [issue] = confs.issues(PROD)
+    assert "anyUser: true" in issue
+    confs.replace(file, "  searchFilter", "  anyUser: true\n  searchFilter")
+    assert confs.issues(PROD) == []
+
+
+def test_no_datacenter_is_called_as_pgadmin_calls_the_primary(confs: Confs) -> None:
+    for name in ("datacenters", "clients"):
+        text = confs.read(f"confs/admin/hp/{name}.yaml").replace("dc1", "primary")
+        confs.write(f"confs/admin/hp/{name}.yaml", text)
+    [issue] = confs.issues(Target("ic1", "dev1", "primary"))
+    assert "datacenters.primary: 'primary' is what pgAdmin calls" in issue
