@@ -4,7 +4,7 @@ from typing import ClassVar
 import pytest
 import yaml
 
-from pgaas_lab import charts, demo_root, infra, paths, stack
+from pgaas_lab import charts, demo_root, infra, paths, stack, status
 from pgaas_lab.datacenters import ALL
 from pgaas_lab.errors import ToolFailed
 
@@ -55,6 +55,20 @@ def test_something_else_to_install_is_not_what_was_installed(api, monkeypatch):
     infra.remember(ALL)
     monkeypatch.setattr(infra, "key", lambda: "another")
     assert not infra.is_installed(ALL[0], api)
+
+
+def test_a_lab_that_runs_what_the_checkout_had_before_is_up(api, monkeypatch):
+    monkeypatch.setattr(status.stack, "look_at", lambda _, workload: (None, ""))
+
+    def trouble():
+        return [row.trouble for row in status.look_at_deployments(ALL[0], api) if row.trouble]
+
+    assert trouble() == ["not installed"]
+    infra.remember(ALL)
+    monkeypatch.setattr(infra, "key", lambda: "another")
+    assert trouble() == []
+    (row,) = [row for row in status.look_at_deployments(ALL[0], api) if row.kind == "infra"]
+    assert row.detail.startswith("older than the checkout")
 
 
 def test_the_key_follows_charts_confs_and_pins(monkeypatch, tmp_path):

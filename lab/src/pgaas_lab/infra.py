@@ -43,21 +43,28 @@ def mark_file(datacenter: Datacenter) -> Path:
     return datacenter.folder / "applied" / "infra"
 
 
-def installed(datacenter: Datacenter) -> list[stack.Workload]:
-    """Return the workloads that the last installation left, or none if it was of something else."""
+def recorded(datacenter: Datacenter) -> tuple[str, list[stack.Workload]]:
+    """Return the key and the workloads of the last installation, or nothing if there was none."""
     try:
         mark = json.loads(mark_file(datacenter).read_text())
-    except (OSError, ValueError):
-        return []
-    if mark.get("key") != key():
-        return []
-    return [(kind, namespace, name) for kind, namespace, name in mark["workloads"]]
+        return str(mark["key"]), [(kind, namespace, name) for kind, namespace, name in mark["workloads"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", []
+
+
+def installed(datacenter: Datacenter) -> list[stack.Workload]:
+    """Return the workloads that the last installation left, whatever it was of."""
+    return recorded(datacenter)[1]
+
+
+def is_current(datacenter: Datacenter) -> bool:
+    """Tell whether what would be installed is what was."""
+    return recorded(datacenter)[0] == key()
 
 
 def is_installed(datacenter: Datacenter, api: Api) -> bool:
     """Tell whether what would be installed is what was, and is still there. Raise httpx.HTTPError."""
-    wanted = installed(datacenter)
-    return bool(wanted) and set(wanted) <= set(stack.workloads(api))
+    return is_current(datacenter) and set(installed(datacenter)) <= set(stack.workloads(api))
 
 
 def forget(datacenters: Iterable[Datacenter]) -> None:
