@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
-from tests.charts.local_infra import CHARTS, Object, containers, pods, rendered, template
+from tests.charts import crds
+from tests.charts.local_infra import CHARTS, NAMESPACE, Object, containers, pods, rendered, template
 from tests.charts.support import REPOSITORY
 
 
@@ -55,12 +57,21 @@ def test_kubernetes_own_objects_pass_its_schema(objects):
             kubernetes_validate.validate(each, "1.36", strict=True)
 
 
+@pytest.mark.parametrize("source", [crds.CURRENT, (crds.OLD_CERT_MANAGER,)], ids=["current", "the lab's"])
+def test_certificates_pass_their_definitions(objects, source):
+    schemas = crds.strict_schemas(*source)
+    for each in objects:
+        if "cert-manager" in each["apiVersion"]:
+            placed = {**each, "metadata": {**each["metadata"], "namespace": NAMESPACE}}
+            schema = schemas[each["apiVersion"], each["kind"]]
+            assert not [*jsonschema.Draft202012Validator(schema).iter_errors(placed)]
+
+
 def test_every_object_says_of_whom_it_is(objects):
     for each in objects:
         labels = each["metadata"]["labels"]
         assert labels["app.kubernetes.io/part-of"] == "pgaas"
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
-        assert "namespace" not in each["metadata"] or each["kind"] not in ("Secret", "ConfigMap")
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -86,6 +97,8 @@ def test_no_image_floats(objects):
 
 def test_every_volume_is_there_and_every_object_it_names_too(objects):
     names = {(each["kind"], each["metadata"]["name"]) for each in objects}
+    # cert-manager makes these.
+    names |= {("Secret", each["spec"]["secretName"]) for each in objects if each["kind"] == "Certificate"}
     claims = {
         claim["metadata"]["name"]
         for each in objects

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -239,6 +241,18 @@ def test_who_has_no_keys_reads_nothing(server: Weed, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(server.endpoint + path, timeout=5)
     assert caught.value.code == 403
+
+
+def test_the_port_that_would_take_new_keys_wants_a_certificate_that_nobody_has(server: Weed) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection(("127.0.0.1", server.grpc), timeout=10) as plain,
+        context.wrap_socket(plain) as connection,
+        pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"),
+    ):
+        connection.recv(1)
 
 
 def test_a_restart_keeps_the_data_and_takes_the_new_keys(server: Weed, folder: Path) -> None:

@@ -11,9 +11,13 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.charts.local_infra import Object, named
 
 from pgaas_lab import images
@@ -38,6 +42,24 @@ def config_of(objects: list[Object]) -> dict[str, Any]:
     return found
 
 
+def write_certificate(folder: Path) -> None:
+    """Write what cert-manager makes: a certificate that signed itself, and its key."""
+    now = datetime.now(UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "seaweedfs-s3-internal")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(hours=1))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "tls.key").write_bytes(key.private_bytes(*pem))
+    (folder / "tls.crt").write_bytes(certificate)
+    (folder / "ca.crt").write_bytes(certificate)
+
+
 class Weed:
     """The two containers of the pod. Its folder is the volume, and may be used again by another."""
 
@@ -54,6 +76,8 @@ class Weed:
             (folder / name).mkdir(exist_ok=True)
         self.config = folder / "s3.json"
         self.config.write_text(json.dumps(config_of(objects)))
+        self.environment = {each["name"]: self.here(each["value"]) for each in self.s3["env"]}
+        write_certificate(folder)
 
     @property
     def endpoint(self) -> str:
@@ -75,13 +99,17 @@ class Weed:
             rest = [word.replace(old, new) for word in rest]
         return [str(images.weed()), *rest]
 
-    def run(self, argv: list[str]) -> subprocess.Popen[bytes]:
+    def here(self, path: str) -> str:
+        """Return where the file of a mounted Secret is on this machine."""
+        return path.replace("/etc/seaweedfs-internal", str(self.folder))
+
+    def run(self, argv: list[str], **environment: str) -> subprocess.Popen[bytes]:
         """Start a container's command."""
         with (self.folder / "log").open("ab") as log:
             started = subprocess.Popen(
                 argv,
                 cwd=self.folder,
-                env={"PATH": os.environ["PATH"], "TMPDIR": str(self.folder / "tmp")},
+                env={"PATH": os.environ["PATH"], "TMPDIR": str(self.folder / "tmp"), **environment},
                 stdout=log,
                 stderr=log,
             )
@@ -98,7 +126,7 @@ class Weed:
         try:
             own_ports = [f"-{name}={port}" for name, port in self.ports.items()]
             self.run(self.argv(storage) + own_ports)
-            self.run(self.argv(s3))
+            self.run(self.argv(s3), **self.environment)
             self.until(lambda: self.probe(probe, timeout))
             self.until(lambda: urllib.request.urlopen(self.endpoint + path, timeout=5).close())
         except BaseException:
