@@ -96,7 +96,7 @@ def look_at_deployments(datacenter: Datacenter, api: Api) -> list[Row]:
         rows.append(
             Row(datacenter.name, workload[0].removesuffix("s"), "/".join(workload[1:]), image, trouble)
         )
-    # What the checkout has by now is no trouble of a lab that runs: whoever uses it must not lose it for that.
+    # A newer checkout is no trouble of a lab that runs: whoever uses it must not lose it for that.
     older = "" if infra.is_current(datacenter) else "older than the checkout: `pgaas-lab up` renews it"
     lacking = "" if infra.installed(datacenter) else "not installed"
     rows.append(Row(datacenter.name, "infra", "pgaas infra install", older, lacking))
