@@ -206,7 +206,8 @@ class Everywhere:
             def say(text: str) -> None:
                 with lock:
                     said[dc] = text
-                    self.progress.detail("; ".join(f"{name}: {what}" for name, what in said.items() if what))
+                    if told := "; ".join(f"{name}: {what}" for name, what in said.items() if what):
+                        self.progress.detail(told)
 
             return say
 
