@@ -1,7 +1,7 @@
 """What is broken is alerted on, by the shipped rules in the lab's Prometheus; mended, it is silent again.
 
-All is broken at the same time, since each alert waits for a time of its own. Where that is short the test waits
-until it is raised, of the others only until it is pending: promtool's tests hold the times.
+All is broken at the same time, since each alert waits for a time of its own. Where that is short, the test
+waits until it is raised, else until it is pending: promtool's tests hold the times.
 """
 
 from __future__ import annotations
