@@ -113,8 +113,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pgaas(lab: Lab, root: Path, pristine: None) -> Pgaas:
-    """Run pgaas as a user does: as a process, with the lab's PATH and KUBECONFIG."""
-    return Pgaas(lab, root)
+    """Run pgaas as a user does: as a process, with the lab's PATH and KUBECONFIG.
+
+    The second client gets its bucket, its keys and its people as any does that is new in clients.yaml.
+    """
+    found = Pgaas(lab, root)
+    done = found("infra", "install")
+    assert done.returncode == 0, done.stderr
+    return found
 
 
 @pytest.fixture(scope="session")
