@@ -119,7 +119,8 @@ def serve(folder: Path, env: str | None, listen: Address, interval: float) -> No
     shown = f"[{listen.host}]" if ":" in listen.host else listen.host
     try:
         with served(listen.host, listen.port, FAMILIES, lambda: latest) as taken:
-            say(f"http://{shown}:{taken}/metrics: a look at {env or 'every environment'} every {interval:g} s")
+            whose = env or "every environment"
+            say(f"http://{shown}:{taken}/metrics: a look at {whose} every {interval:g} s")
             while True:
                 begun = time.monotonic()
                 try:
