@@ -70,6 +70,9 @@ def test_two_bare_clusters_get_all_of_it_and_a_second_time_nothing(here: InfraWo
     assert confs(here).count(f'endpoint: "{here.s3.url}"  # ') == 2
     assert 'resolver: "127.0.0.2:30053"  # its CoreDNS, a NodePort' in confs(here)
     assert {each.key for each in done.written} == {"s3.endpoint", "dns.resolver"}
+    # The collector of the second datacenter is told where the first one is now.
+    values = (here.root / "confs/_generated/local-infra/local2/observability-values.yaml").read_text()
+    assert "http://127.0.0.1:30090/" in values
     before, writes = confs(here), [len(server.writes()) for server in here.servers.values()]
     here.ran.clear()
     again = install(here.root, choices(here), told)
@@ -260,7 +263,12 @@ def test_delete_keeps_the_kinds_if_asked_and_what_is_not_pgaas_s_always(here: In
     here.servers["cluster1"].put(STORAGE_CLASS, {"metadata": {"name": "standard"}})
     here.servers["cluster1"].put(DEFINITION, {"metadata": {"name": "theirs"}})
     install(here.root, choices(here), told)
+    # Since then, somebody made it their own.
+    theirs = here.servers["cluster2"].objects[path_of(CLUSTER_ISSUER, None, "pgaas-ca-issuer")]
+    theirs["metadata"]["labels"] = {}
     _, done = remove(here, told, keep_crds=True)
+    assert "pgaas-ca-issuer" not in here.names("cluster1", CLUSTER_ISSUER)
+    assert "pgaas-ca-issuer" in here.names("cluster2", CLUSTER_ISSUER)
     assert done.kept == ("local1: cnpg-system stays: pgaas did not make it",)
     assert here.names("cluster1", STORAGE_CLASS) == {"standard"}
     assert here.names("cluster1", DEFINITION) == {"theirs", *(f"things.{name}" for name in NAMES[:3])}
