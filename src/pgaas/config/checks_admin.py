@@ -197,6 +197,12 @@ def _check_plugins(file: PluginsFile) -> Iterator[Finding]:
 def _check_ldap(file: BaseModel) -> Iterator[Finding]:
     # Read by name, as below: local has no such file.
     ldap = file.model_dump()["ldap"]
+    if not ldap["server_uri"].startswith("ldaps://"):
+        yield (
+            ("ldap", "serverUri"),
+            "must begin with ldaps://: everybody's password would cross the network as it is, "
+            "and caConfigMap would be of no use",
+        )
     if CLIENT_CODE not in ldap["search_filter"] and not ldap["any_user"]:
         yield (
             ("ldap", "searchFilter"),

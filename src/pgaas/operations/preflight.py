@@ -13,7 +13,13 @@ from pgaas.errors import (
 from pgaas.kube.client import Api
 from pgaas.kube.namespace import namespace_state
 from pgaas.kube.resources import CLUSTER, Object
-from pgaas.operations import preflight_cluster, preflight_live, preflight_pair, preflight_s3
+from pgaas.operations import (
+    preflight_cluster,
+    preflight_live,
+    preflight_pair,
+    preflight_pgadmin,
+    preflight_s3,
+)
 from pgaas.operations.check_tools import check_tools, require_tools
 from pgaas.operations.progress import Progress
 from pgaas.operations.rows import Row, refuse_rows
@@ -104,6 +110,7 @@ def _checks(
         "namespace": lambda: [preflight_live.namespace(subject, state)],
         "release": lambda: [preflight_live.release(subject, api, state)],
         "live cluster": lambda: preflight_live.unchanged_identity(subject, live),
+        "pgadmin": lambda: preflight_pgadmin.given(subject, api),
         **preflight_pair.pair_checks(subject, api, state),
     }
 

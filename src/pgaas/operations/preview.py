@@ -267,6 +267,7 @@ def _pgadmin(values: GeneratedValues) -> Section:
         return _pairs("pgadmin", "pgAdmin", {"pgadmin": "none"})
     ldap, password = pgadmin.ldap, pgadmin.ldap.bind_password
     made = "made by the chart" if password.create else "must exist"
+    first = pgadmin.default_password
     return _pairs(
         "pgadmin",
         "pgAdmin, and who may log in to it",
@@ -275,6 +276,9 @@ def _pgadmin(values: GeneratedValues) -> Section:
             "image": pgadmin.image,
             "who": f"{ldap.search_filter} below {ldap.base_dn} at {ldap.server_uri}",
             "looked up by": f"{ldap.bind_dn}, password in {password.secret_name} ({made})",
+            "directory's root": f"ConfigMap {ldap.ca_config_map} (must exist)" if ldap.ca_config_map else "",
+            "first account": f"password in {first.secret_name} "
+            f"({'made by the chart' if first.create else 'must exist'})",
             "sees": [f"{each.title} ({each.host})" for each in pgadmin.database.connections],
             "as": f"{pgadmin.database.role}, by the certificate in {pgadmin.database.client_secret}",
         },

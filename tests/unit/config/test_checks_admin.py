@@ -368,3 +368,9 @@ def test_no_datacenter_is_called_as_pgadmin_calls_the_primary(confs: Confs) -> N
         confs.write(f"confs/admin/hp/{name}.yaml", text)
     [issue] = confs.issues(Target("ic1", "dev1", "primary"))
     assert "datacenters.primary: 'primary' is what pgAdmin calls" in issue
+
+
+def test_passwords_go_to_the_directory_over_tls_only(confs: Confs) -> None:
+    confs.replace("confs/admin/prod/ldap.yaml", "ldaps://", "ldap://")
+    [issue] = confs.issues(PROD)
+    assert "ldap.serverUri: must begin with ldaps://" in issue

@@ -1,4 +1,4 @@
-"""confs/admin/ENV/observability.yaml: the collector in each datacenter; in local, Prometheus and Grafana too."""
+"""confs/admin/ENV/observability.yaml: the collector in each datacenter; in local, Prometheus, Grafana too."""
 
 import re
 from typing import Annotated
