@@ -33,6 +33,4 @@ def template_infra(root: Path, progress: Progress) -> str:
     env = helmfile.environment()
     with step(progress, "rendering the local infrastructure"):
         command.find_program("helm", env)
-        return command.run(
-            helmfile.own_charts_argv(), env=env, cwd=root, echo=progress.command
-        ).stdout
+        return command.run(helmfile.own_charts_argv(), env=env, cwd=root, echo=progress.command).stdout
