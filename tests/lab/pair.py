@@ -190,7 +190,8 @@ def clean(pair: Pair) -> None:
             "delete",
             "services,endpointslices",
             "-l",
-            "app.kubernetes.io/part-of=pgaas",
+            # What a client's name is, and not the way in that all of them share.
+            "pgaas.io/alias",
             "--ignore-not-found",
         )
     empty(BUCKET)
