@@ -45,8 +45,9 @@ def _now() -> list[Any]:
         number("Longest replication lag", f"max(cnpg_pg_replication_lag{{{ONLY}}})",
                "By an instance's own clock. Behind an archive it grows while the source is idle: "
                "see the clients in two datacenters.", lag),
-        number("Reconcile errors", f"sum({errors})", "The operator's, in the last hour.",
-               Look(colours=SOME_IS_BAD, decimals=0)),
+        number("Reconcile errors", f"sum({errors})",
+               "The operator's, in the last hour. It tries again: each new cluster brings some.",
+               Look(colours=((None, GREEN), (100, YELLOW), (1000, RED)), decimals=0)),
     ]  # fmt: skip
 
 
