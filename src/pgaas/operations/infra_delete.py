@@ -45,6 +45,7 @@ from pgaas.operations.infra import (
     load_infra,
     summed,
 )
+from pgaas.operations.infra_ours import foreign, our_kinds, unmark
 from pgaas.operations.progress import Progress
 from pgaas.operations.steps import Steps, Taken
 from pgaas.tools import helm, helmfile
@@ -52,7 +53,6 @@ from pgaas.tools.command import run
 
 DEFAULT_TIMEOUT = 300.0
 LOOK_EVERY = 0.5
-RELEASE_NAME = "meta.helm.sh/release-name"
 # cert-manager elects its leaders there, and leaves what it did it with.
 ELECTIONS = (
     "cert-manager-controller",
@@ -98,11 +98,16 @@ def plan_deletion(root: Path, env: str = LOCAL, dc: str | None = None) -> Plan:
     for site in infra.sites:
         api = site.api()
         for release in reversed(site.releases()):
-            if record := latest_release(api, release.name, release.namespace):
+            record = latest_release(api, release.name, release.namespace)
+            if record and (theirs := foreign(api, release)):
+                doubts.append(f"{site.dc}: {theirs.place} is not from pgaas: it stays")
+            elif record:
                 goes.append(f"{site.dc}: {release.title} (revision {record.revision}, {record.status})")
         for claim in api.find(VOLUME_CLAIM, INFRA_NAMESPACE):
             size = dig(claim, "spec", "resources", "requests", "storage", default="")
             goes.append(f"{site.dc}: volume {name_of(claim)} ({size})")
+        if CERT_MANAGER not in our_kinds(api).values():
+            continue
         ours = [release.namespace for release in RELEASES]
         found = {dig(each, "metadata", "namespace") for each in api.find(CERTIFICATE)}
         if others := sorted(str(space) for space in found if space not in ours):
@@ -217,6 +222,8 @@ def _uninstall(site: Site, release: Release, progress: Progress) -> str:
     api = site.api()
     if latest_release(api, release.name, release.namespace) is None:
         return "was not there"
+    if foreign(api, release):
+        return "is not from pgaas: left as it is"
     argv = helm.uninstall_argv(release.name, release.namespace, context=api.kubeconfig_context)
     run(argv, env=helmfile.environment(), echo=progress.command)
     return "removed"
@@ -244,19 +251,10 @@ def _volumes(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> st
 def _kinds(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> str:
     """Remove the kinds that our releases brought and left, with all that there is of them."""
     api = site.api()
-    names = [release.name for release in RELEASES if release.upstream]
-
-    def ours() -> list[str]:
-        return [
-            name_of(definition)
-            for definition in api.find(DEFINITION)
-            if dig(definition, "metadata", "annotations", RELEASE_NAME) in names
-        ]
-
-    found = ours()
+    found = our_kinds(api)
     for name in found:
         api.delete(DEFINITION, name)
-    _wait_gone(api, "kinds", ours, timeout, everywhere, say)
+    _wait_gone(api, "kinds", lambda: our_kinds(api), timeout, everywhere, say)
     return f"removed {len(found)}" if found else "none"
 
 
@@ -265,6 +263,9 @@ def _rest(infra: Infra, site: Site) -> str:
     coredns = infra.admin.datacenters.dns.coredns
     namespace = coredns.namespace if coredns else "kube-system"
     gone = []
+    for release in RELEASES:
+        if latest_release(api, release.name, release.namespace) is None:
+            unmark(api, release)
     for kind, space in ((SERVICE, namespace), (STORAGE_CLASS, None)):
         for obj in api.find(kind, space, labels=MADE):
             if api.delete(kind, name_of(obj), space):

@@ -34,7 +34,8 @@ from pgaas.operations.infra import (
     node_port,
     summed,
 )
-from pgaas.operations.infra_release import Installer, is_foreign
+from pgaas.operations.infra_ours import foreign
+from pgaas.operations.infra_release import Installer
 from pgaas.operations.preflight_cluster import server_version
 from pgaas.operations.progress import Progress
 from pgaas.operations.steps import Steps, Taken
@@ -207,7 +208,7 @@ def _storage_class(infra: Infra, site: Site) -> str:
 def _needs_repositories(infra: Infra, choices: Choices) -> bool:
     """Return whether any chart comes from a repository: not where somebody else installed the thing."""
     return any(
-        release.upstream and not is_foreign(site.api(), release)
+        release.upstream and foreign(site.api(), release) is None
         for site in infra.sites
         for release in site.releases(choices.without)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ from pgaas.kube.client import Api
 from pgaas.kube.difference import parse_manifest
 from pgaas.kube.namespace import ensure_namespace
 from pgaas.kube.release import PENDING, drop_stuck_release, latest_release
-from pgaas.kube.resources import DEPLOYMENT, Object, dig, name_of
+from pgaas.kube.resources import Object, dig, name_of
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
-from pgaas.kube.workloads import look_at, runs, workloads_of
+from pgaas.kube.workloads import look_at, workloads_of
 from pgaas.operations.infra import PART_OF, Release, Say, Site
+from pgaas.operations.infra_ours import Foreign, foreign, mark
 from pgaas.operations.progress import Progress
 from pgaas.tools import helmfile
 from pgaas.tools.command import run
@@ -45,15 +47,30 @@ class Installer:
         Return what was done. Raise ToolFailed if helm fails, TimedOut with what the pods say.
         """
         api = site.api()
-        if is_foreign(api, release):
-            return FOREIGN
+        if theirs := foreign(api, release):
+            return self._leave(release, theirs, api, say)
         say("comparing")
         ensure_namespace(api, release.namespace, {PART_OF: "pgaas"})
+        mark(api, release)
         text = self.render(site, release)
         objects = parse_manifest(text)
         done = self._sync(site, release, text, objects, api, say)
-        self._wait(release, objects, api, say)
+        self._wait(
+            release,
+            lambda: [
+                look_at(api, obj["kind"], name_of(obj), namespace_of(obj, release.namespace))
+                for obj in workloads_of(objects)
+            ],
+            api,
+            say,
+        )
         return done
+
+    def _leave(self, release: Release, theirs: Foreign, api: Api, say: Say) -> str:
+        """Wait until somebody else's runs: nothing that comes after it works without."""
+        self._wait(release, lambda: theirs.looked(api), api, say)
+        images = ", ".join(dict.fromkeys(item.detail for item in theirs.looked(api)))
+        return f"{FOREIGN} ({theirs.place}{f': {images}' if images else ''})"
 
     def render(self, site: Site, release: Release) -> str:
         """Return a release's objects as helmfile renders them."""
@@ -93,15 +110,9 @@ class Installer:
                 next_step="mend what is named above; `pgaas infra install` takes up from there",
             ) from error
 
-    def _wait(self, release: Release, objects: list[Object], api: Api, say: Say) -> None:
-        wanted = workloads_of(objects)
-
+    def _wait(self, release: Release, look: Callable[[], list[Item]], api: Api, say: Say) -> None:
         def probe() -> Seen:
-            looked = [
-                look_at(api, obj["kind"], name_of(obj), namespace_of(obj, release.namespace))
-                for obj in wanted
-            ]
-            return Seen(tuple(looked), hopeless="interrupted" if self.stop.is_set() else "")
+            return Seen(tuple(look()), hopeless="interrupted" if self.stop.is_set() else "")
 
         def tell(items: list[Item]) -> None:
             waiting = [f"{item.name}: {item.detail}" for item in items if not item.ok]
@@ -116,13 +127,6 @@ class Installer:
                 where=f'namespace {release.namespace}, context "{api.context}"',
                 next_step="mend what is named above; `pgaas infra install` takes up from there",
             )
-
-
-def is_foreign(api: Api, release: Release) -> bool:
-    """Return whether what a release would bring runs already, and Helm knows no such release."""
-    if not release.image or latest_release(api, release.name, release.namespace):
-        return False
-    return runs(api.find(DEPLOYMENT), release.image)
 
 
 def same(recorded: str, rendered: str) -> bool:

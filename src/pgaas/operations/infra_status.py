@@ -11,6 +11,7 @@ from pgaas.kube.client import Api
 from pgaas.kube.difference import parse_manifest
 from pgaas.kube.release import latest_release
 from pgaas.kube.resources import CLUSTER_ISSUER, condition, is_true, name_of
+from pgaas.kube.wait import Item
 from pgaas.kube.workloads import look_at, workloads_of
 from pgaas.operations.infra import (
     LOCAL,
@@ -26,7 +27,8 @@ from pgaas.operations.infra import (
     storage_classes,
 )
 from pgaas.operations.infra_install import s3_endpoint
-from pgaas.operations.infra_release import DEPLOYED, is_foreign, namespace_of
+from pgaas.operations.infra_ours import foreign
+from pgaas.operations.infra_release import DEPLOYED, namespace_of
 from pgaas.operations.progress import Silent
 
 INSTALL = "pgaas infra install"
@@ -81,11 +83,14 @@ def _parts(infra: Infra, site: Site) -> Iterator[Part]:
 
 
 def _release(site: Site, release: Release, api: Api) -> Part:
+    if theirs := foreign(api, release):
+        looked = theirs.looked(api)
+        said = _said(looked)
+        ok = all(item.ok for item in looked)
+        return Part(site.dc, release.title, ok, f"{said or 'there'}, not from pgaas ({theirs.place})")
     record = latest_release(api, release.name, release.namespace)
     if record is None:
-        foreign = is_foreign(api, release)
-        detail = "there, not from pgaas" if foreign else f"not installed: {INSTALL}"
-        return Part(site.dc, release.title, foreign, detail)
+        return Part(site.dc, release.title, False, f"not installed: {INSTALL}")
     if record.status != DEPLOYED:
         detail = f"revision {record.revision} is {record.status}: {INSTALL}"
         return Part(site.dc, release.title, False, detail)
@@ -93,9 +98,13 @@ def _release(site: Site, release: Release, api: Api) -> Part:
         look_at(api, obj["kind"], name_of(obj), namespace_of(obj, release.namespace))
         for obj in workloads_of(parse_manifest(record.manifest))
     ]
+    return Part(site.dc, release.title, all(item.ok for item in looked), _said(looked))
+
+
+def _said(looked: list[Item]) -> str:
+    """Return what workloads lack, or else their images."""
     lacking = [f"{item.name}: {item.detail}" for item in looked if not item.ok]
-    images = ", ".join(dict.fromkeys(item.detail for item in looked if item.ok and item.detail))
-    return Part(site.dc, release.title, not lacking, "; ".join(lacking) or images)
+    return "; ".join(lacking) or ", ".join(dict.fromkeys(item.detail for item in looked if item.detail))
 
 
 def _dns(infra: Infra, site: Site, api: Api) -> Part:

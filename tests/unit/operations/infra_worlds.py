@@ -111,7 +111,10 @@ class InfraWorld:
                     "kind": DEFINITION.kind,
                     "metadata": {
                         "name": f"things.{release.name}",
-                        "annotations": {"meta.helm.sh/release-name": release.name},
+                        "annotations": {
+                            "meta.helm.sh/release-name": release.name,
+                            "meta.helm.sh/release-namespace": release.namespace,
+                        },
                     },
                 }
             )
@@ -148,6 +151,27 @@ class InfraWorld:
                 },
                 "data": {"release": base64.b64encode(packed).decode()},
             },
+        )
+
+    def put_theirs(self, context: str, name: str, image: str, *, ready: int = 1, **spec: Any) -> None:
+        """Put a Deployment of somebody else there, in the namespace `operators`, and its pod."""
+        where = {"namespace": "operators"}
+        containers = [{"image": image, **spec}]
+        labels = {"app": name}
+        self.servers[context].put(
+            DEPLOYMENT,
+            {
+                "metadata": {"name": name, **where},
+                "spec": {
+                    "selector": {"matchLabels": labels},
+                    "template": {"spec": {"containers": containers}},
+                },
+                "status": {"replicas": 1, "updatedReplicas": 1, "availableReplicas": ready},
+            },
+        )
+        status = {"conditions": [TRUE] if ready else []}
+        self.servers[context].put(
+            POD, {"metadata": {"name": f"{name}-0", "labels": labels, **where}, "status": status}
         )
 
     def uninstall(self, release: Release, context: str) -> None:

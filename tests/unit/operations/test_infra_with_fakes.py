@@ -124,6 +124,8 @@ def test_killed_at_a_release_it_takes_up_from_there(here: InfraWorld, told: Told
 
 def test_a_release_that_helm_left_pending_is_synced_again(here: InfraWorld, told: Told) -> None:
     release = RELEASES[1]
+    metadata = {"name": release.namespace, "annotations": {"pgaas.io/made-by": "pgaas"}}
+    here.servers["cluster1"].put(NAMESPACE, {"metadata": metadata})
     here.deploy(release, "cluster1", here.manifest(release), status="pending-install")
     install(here.root, choices(here, dc="local1"), told)
     assert (release.name, "cluster1") in here.syncs()
@@ -142,18 +144,6 @@ def test_what_is_left_out_is_not_installed(here: InfraWorld, told: Told) -> None
     assert done.endpoint == ""
     with pytest.raises(UsageError, match="no release 'ldap'"):
         install(here.root, choices(here, without=("ldap",)), told)
-
-
-def test_an_operator_that_somebody_else_installed_is_left_alone(here: InfraWorld, told: Told) -> None:
-    spec = {"template": {"spec": {"containers": [{"image": "quay.io/x/cloudnative-pg:1.30.0"}]}}}
-    here.servers["cluster2"].put(
-        DEPLOYMENT, {"metadata": {"name": "theirs", "namespace": "operators"}, "spec": spec}
-    )
-    done = install(here.root, choices(here), told)
-    assert ("cnpg", "cluster2") not in here.syncs()
-    assert ("cnpg", "cluster1") in here.syncs()
-    (detail,) = [step.detail for step in done.steps if step.name == "CloudNativePG"]
-    assert detail == "local1: installed, local2: is there already, not from pgaas: left as it is"
 
 
 def test_dns_that_answers_already_is_used(here: InfraWorld, told: Told) -> None:

@@ -1,0 +1,145 @@
+"""What somebody else installed stays theirs: elsewhere, or as a release of the very same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.unit.kube.fakes import use_kubeconfig
+from tests.unit.operations.infra_worlds import CONFIG, InfraWorld, charts_folder, make_infra_world
+from tests.unit.operations.told import Told
+from tests.unit.tools.fake_s3 import FakeS3
+
+from pgaas.errors import TimedOut
+from pgaas.kube.resources import CERTIFICATE, CONFIG_MAP, DEFINITION, NAMESPACE
+from pgaas.operations import infra, infra_delete, infra_install, infra_release, infra_status
+from pgaas.operations.infra import OPERATOR
+from pgaas.operations.infra_install import Choices, Installed, install
+from pgaas.tools.versions import TOOLS, Found
+
+OPERATOR_IMAGE = "quay.io/x/cloudnative-pg:1.30.0"
+CONTROLLER_IMAGE = "quay.io/x/cert-manager-controller:v1.21.2"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_s3: FakeS3) -> InfraWorld:
+    shared_s3.objects.clear()
+    shared_s3.refuse.clear()
+    shared_s3.buckets = set()
+    use_kubeconfig(tmp_path, monkeypatch, yaml.safe_dump(CONFIG))
+    world = make_infra_world(tmp_path / "root", shared_s3)
+    charts_folder(world.root / "charts")
+    monkeypatch.setattr(infra, "api_for", world.api)
+    for module in (infra_install, infra_release, infra_delete):
+        monkeypatch.setattr(module, "run", world.run)
+        monkeypatch.setattr(module, "LOOK_EVERY", 0.001)
+    found = [Found(tool, "ok", "9.9.9") for tool in TOOLS]
+    monkeypatch.setattr(infra_install, "check_tools", lambda _: found)
+    return world
+
+
+def bring(world: InfraWorld, told: Told, timeout: float = 5.0) -> Installed:
+    return install(world.root, Choices(charts=world.root / "charts", timeout=timeout), told)
+
+
+def remove(world: InfraWorld, told: Told) -> infra_delete.Plan:
+    plan = infra_delete.plan_deletion(world.root)
+    infra_delete.delete(plan, keep_crds=False, timeout=5, progress=told)
+    return plan
+
+
+def detail_of(done: Installed, title: str) -> str:
+    (detail,) = [step.detail for step in done.steps if step.name == title]
+    return detail
+
+
+def put_definition(world: InfraWorld, name: str, release: str, namespace: str) -> None:
+    notes = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
+    world.servers["cluster1"].put(DEFINITION, {"metadata": {"name": name, "annotations": notes}})
+
+
+def test_an_operator_that_somebody_else_installed_is_left_alone(here: InfraWorld, told: Told) -> None:
+    here.put_theirs("cluster2", "theirs", OPERATOR_IMAGE)
+    done = bring(here, told)
+    assert ("cnpg", "cluster2") not in here.syncs()
+    assert ("cnpg", "cluster1") in here.syncs()
+    assert detail_of(done, "CloudNativePG") == (
+        "local1: installed, local2: is there already, not from pgaas: left as it is "
+        "(operators/theirs: cloudnative-pg:1.30.0)"
+    )
+
+
+def test_somebody_elses_operator_that_does_not_run_is_waited_for_and_not_well(
+    here: InfraWorld, told: Told
+) -> None:
+    here.put_theirs("cluster2", "theirs", OPERATOR_IMAGE, ready=0)
+    with pytest.raises(TimedOut, match="Deployment theirs: 0 of 1 available"):
+        bring(here, told, timeout=0.01)
+    parts = {part.name: part for part in infra_status.status(here.root, dc="local2")}
+    assert not parts["CloudNativePG"].ok
+    assert "0 of 1 available, not from pgaas (operators/theirs)" in parts["CloudNativePG"].detail
+    here.put_theirs("cluster2", "theirs", OPERATOR_IMAGE)
+    parts = {part.name: part for part in infra_status.status(here.root, dc="local2")}
+    assert parts["CloudNativePG"].ok
+    assert parts["CloudNativePG"].detail == "cloudnative-pg:1.30.0, not from pgaas (operators/theirs)"
+
+
+def test_kinds_of_a_release_of_the_same_name_elsewhere_stay(here: InfraWorld, told: Told) -> None:
+    bring(here, told)
+    put_definition(here, "certificates.cert-manager.io", "cert-manager", "security")
+    remove(here, told)
+    assert here.names("cluster1", DEFINITION) == {"certificates.cert-manager.io"}
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+def test_certificates_are_minded_only_if_their_kind_goes(here: InfraWorld, told: Told, theirs: bool) -> None:
+    if theirs:
+        here.put_theirs("cluster1", "cert-manager", CONTROLLER_IMAGE)
+        put_definition(here, "certificates.cert-manager.io", "cert-manager", "operators")
+    bring(here, told)
+    here.servers["cluster1"].put(CERTIFICATE, {"metadata": {"name": "shop", "namespace": "web"}})
+    plan = infra_delete.plan_deletion(here.root, dc="local1")
+    assert any("the certificates in web go too" in doubt for doubt in plan.doubts) is not theirs
+
+
+def test_a_release_of_the_same_name_and_namespace_is_not_touched(here: InfraWorld, told: Told) -> None:
+    here.servers["cluster1"].put(NAMESPACE, {"metadata": {"name": "cnpg-system"}})
+    here.deploy(OPERATOR, "cluster1", here.manifest(OPERATOR))
+    done = bring(here, told)
+    assert ("cnpg", "cluster1") not in here.syncs()
+    assert "left as it is (Helm's release cnpg-system/cnpg: cloudnative-pg:1)" in detail_of(
+        done, "CloudNativePG"
+    )
+    plan = remove(here, told)
+    assert "local1: Helm's release cnpg-system/cnpg is not from pgaas: it stays" in plan.doubts
+    assert ("uninstall", "cnpg", "cluster1") not in here.ran
+    assert ("uninstall", "cnpg", "cluster2") in here.ran
+    assert here.names("cluster1", DEFINITION) == {"things.cnpg"}
+
+
+def test_in_a_namespace_that_pgaas_did_not_make_a_release_is_known_for_its_own(
+    here: InfraWorld, told: Told
+) -> None:
+    here.servers["cluster1"].put(NAMESPACE, {"metadata": {"name": "cnpg-system"}})
+    here.fails["sync", "cnpg"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        bring(here, told)
+    # Helm had got as far as this.
+    here.deploy(OPERATOR, "cluster1", here.manifest(OPERATOR), status="pending-install")
+    done = bring(here, told)
+    assert "left as it is" not in detail_of(done, "CloudNativePG")
+    assert {step.detail for step in bring(here, told).steps if step.name == "CloudNativePG"} == {"unchanged"}
+    remove(here, told)
+    assert ("uninstall", "cnpg", "cluster1") in here.ran
+    assert here.names("cluster1", DEFINITION) == set()
+    assert here.names("cluster1", CONFIG_MAP) == set()
+
+
+def test_a_deployment_whose_record_helm_lost_is_still_pgaas_s(here: InfraWorld, told: Told) -> None:
+    bring(here, told)
+    secret = f"/api/v1/namespaces/cnpg-system/secrets/sh.helm.release.v1.{OPERATOR.name}.v1"
+    del here.servers["cluster1"].objects[secret]
+    here.ran.clear()
+    bring(here, told)
+    assert here.syncs() == [("cnpg", "cluster1")]
