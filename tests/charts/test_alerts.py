@@ -117,6 +117,33 @@ def test_the_exporters_numbers_are_all_in_the_page_and_no_others() -> None:
     assert found == {name: ", ".join(family.labels) for name, family in FAMILIES.items()}
 
 
+def test_the_page_begins_with_what_needs_the_exporter() -> None:
+    page = RUNBOOKS.read_text()
+    first = page[: page.index("## ")]
+    assert "pgaas exporter" in first
+    assert "otelCollector.extraTargets" in first
+    start = page.index("Never raised where it has not run:")
+    told = set(re.findall(r"`(Pgaas\w+)`", page[start : page.index("\n\n", start)]))
+    recorded = {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
+    named: dict[str, set[str]] = {}
+    for rule in alerts():
+        exprs = [rule["expr"], *(expr for name, expr in recorded.items() if name in rule["expr"])]
+        named[rule["alert"]] = {found.split("_")[0] for expr in exprs for found in METRIC.findall(expr)}
+    assert {name for name, sources in named.items() if sources == {"pgaas"}} <= told
+    assert told <= {name for name, sources in named.items() if "pgaas" in sources}
+
+
+def test_the_exporters_unit_and_target_fit_the_command_and_the_chart() -> None:
+    page = RUNBOOKS.read_text()
+    unit = page[page.index("```ini") : page.index("```\n", page.index("```ini") + 6)]
+    found = re.search(r"ExecStart=\S+/pgaas exporter --env \w+ --listen (\S+)\n", unit)
+    assert found
+    (block,) = re.findall(r"```yaml\n(observability:.*?)```", page, re.DOTALL)
+    assert yaml.safe_load(block)["observability"]["otelCollector"]["extraTargets"] == [found[1]]
+    shipped = yaml.safe_load((REPOSITORY / "confs/admin/prod/observability.yaml").read_text())
+    assert "extraTargets" in shipped["observability"]["otelCollector"]
+
+
 @pytest.mark.parametrize("file", RULES, ids=lambda file: file.stem)
 def test_prometheus_can_read_it(file: Path) -> None:
     done = promtool("check", "rules", "--lint-fatal", file)
@@ -131,7 +158,7 @@ def test_it_is_raised_when_it_must_be_and_only_then(file: Path) -> None:
 
 def test_each_alert_is_tested_raised_and_silent() -> None:
     names = {rule["alert"] for rule in alerts()}
-    assert [file.name for file in TESTS] == [file.name for file in RULES]
+    assert {file.name for file in TESTS} == {file.name for file in RULES} | {"weeks.yaml"}
     assert names - verdicts(raised=True) == set()
     assert names - verdicts(raised=False) == set()
 

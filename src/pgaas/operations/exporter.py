@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from pgaas.config.naming import Target
 from pgaas.config.targets import find_targets
 from pgaas.errors import ConfigError, PgaasError
-from pgaas.operations.exporter_samples import samples_of
+from pgaas.operations.exporter_samples import merged, samples_of
 from pgaas.operations.status_pair_parts import gather
-from pgaas.operations.subject import load_subject
+from pgaas.operations.subject import Subject, load_subject
 from pgaas.operations.trust_sync import Background
 from pgaas.tools.exposition import Sample
 
@@ -22,6 +24,9 @@ from pgaas.tools.exposition import Sample
 AT_ONCE = 8
 # Longer than one look at a pair waits for what does not answer.
 DEADLINE = 45.0
+# So old may the last look's numbers become while the next look takes longer than that: a look that takes two
+# deadlines each time leaves no gap, and a datacenter that hangs is told before PgaasLookOld.
+KEPT = 3 * DEADLINE
 
 
 class Client(NamedTuple):
@@ -29,6 +34,21 @@ class Client(NamedTuple):
 
     ins: str
     env: str
+
+
+class Found(NamedTuple):
+    """What one look found, when it ended, and how long it took."""
+
+    samples: list[Sample]
+    ended: float
+    seconds: float
+
+
+class Running(NamedTuple):
+    """A look that was begun, and when."""
+
+    work: Background[Found]
+    begun: float
 
 
 Tell = Callable[[str], None]
@@ -40,51 +60,79 @@ class Looks:
 
     look: Callable[[Path, list[Target]], list[Sample]]
     deadline: float = DEADLINE
-    running: dict[Client, Background[list[Sample]]] = field(default_factory=dict)
+    kept: float = KEPT
+    running: dict[Client, Running] = field(default_factory=dict)
+    last: dict[Client, Found] = field(default_factory=dict)
 
     def at(self, root: Path, client: Client, targets: list[Target], tell: Tell) -> list[Sample]:
-        """Return what a client's look gives, or that it gave nothing."""
-        begun = time.monotonic()
+        """Return what a client's look gives, or that it gave nothing.
+
+        One that takes longer than the deadline gives what it found to a later call, with the time it ended.
+        """
         earlier = self.running.get(client)
-        work = self.running[client] = earlier or Background(lambda: self.look(root, targets))
-        found: list[Sample] | None = None
-        ended, why = True, ""
+        running = self.running[client] = earlier or self._begin(root, targets)
+        found: Found | None = None
+        ended, valid, why = True, True, ""
         try:
-            found = work.result(0.0 if earlier else self.deadline)
+            found = running.work.result(0.0 if earlier else self.deadline)
             ended = found is not None
+        except ConfigError as error:
+            valid, why = False, _told(error)
         except PgaasError as error:
-            why = _told(error)
+            why = error.what
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
         if ended:
             del self.running[client]
-        if earlier:
-            # What it found in the end is old by now.
-            found, why = None, why or "the look before this one took too long"
-        elif not ended:
+            self.last.pop(client, None)
+        else:
             why = f"no answer within {self.deadline:g} s"
+            before = self.last.get(client)
+            found = before if before and time.time() - before.ended < self.kept else None
+        if found:
+            self.last[client] = found
         if why:
             tell(f"{client.ins} in {client.env} could not be looked at: {why}")
-        down = [Sample("pgaas_up", (client.ins, client.env, target.dc), 0.0) for target in targets]
+        down = [Sample("pgaas_up", (*client, target.dc), 0.0) for target in targets if valid]
+        now = time.time()
         return [
-            *(down if found is None else found),
-            Sample("pgaas_look_seconds", client, time.monotonic() - begun),
-            Sample("pgaas_last_look_timestamp_seconds", client, time.time()),
+            *(found.samples if found else down),
+            Sample("pgaas_config_valid", client, float(valid)),
+            Sample("pgaas_look_seconds", client, found.seconds if found else now - running.begun),
+            Sample("pgaas_last_look_timestamp_seconds", client, found.ended if found else now),
         ]
+
+    def _begin(self, root: Path, targets: list[Target]) -> Running:
+        begun = time.time()
+
+        def work() -> Found:
+            samples = self.look(root, targets)
+            ended = time.time()
+            return Found(samples, ended, ended - begun)
+
+        return Running(Background(work), begun)
 
 
 def look_at_client(root: Path, targets: list[Target]) -> list[Sample]:
     """Look at one client once, at all its datacenters together if they replicate with one another."""
     subjects = {target.dc: load_subject(root, target) for target in targets}
-    if any(subject.values.replication.enabled for subject in subjects.values()):
-        return samples_of(gather(subjects))
-    return [sample for dc, subject in subjects.items() for sample in samples_of(gather({dc: subject}))]
+    some = targets[0]
+    replicated = any(subject.values.replication.enabled for subject in subjects.values())
+    alone = [subjects] if replicated else [{dc: subject} for dc, subject in subjects.items()]
+    looks = [Background(partial(_look_at, each)) for each in alone]
+    found = [look.result(threading.TIMEOUT_MAX) or [] for look in looks]
+    return [Sample("pgaas_replicated", (some.ins, some.env), float(replicated)), *merged(found)]
+
+
+def _look_at(subjects: Mapping[str, Subject]) -> list[Sample]:
+    return samples_of(gather(subjects))
 
 
 def collect(root: Path, env: str | None, looks: Looks, tell: Tell = lambda _: None) -> list[Sample]:
     """Look at every client of an environment, or of all of them, once; a look that fails gives pgaas_up 0.
 
-    `tell` hears why. Raise UsageError or ConfigError if the clients cannot be told.
+    Files of one client that are wrong give it pgaas_config_valid 0 instead. `tell` hears why.
+    Raise UsageError or ConfigError if the clients cannot be told.
     """
     todo = deque(clients_of(root, env, tell).items())
     found: dict[Client, list[Sample]] = {}
@@ -119,6 +167,5 @@ def clients_of(root: Path, env: str | None, tell: Tell = lambda _: None) -> Mapp
     return found
 
 
-def _told(error: PgaasError) -> str:
-    issues = [str(issue) for issue in error.issues] if isinstance(error, ConfigError) else []
-    return "; ".join([error.what, *issues])
+def _told(error: ConfigError) -> str:
+    return "; ".join([error.what, *map(str, error.issues)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from pgaas.config.models.types import quantity_value
@@ -20,10 +20,17 @@ PAIR = ("ins", "env")
 SIDE = (*PAIR, "dc")
 FAMILIES = {
     "pgaas_up": Family("Whether the datacenter could be looked at", SIDE),
+    "pgaas_config_valid": Family("Whether the client's files could be read, and are right", PAIR),
+    "pgaas_replicated": Family("Whether the client's datacenters replicate with one another", PAIR),
     "pgaas_healthy": Family("Whether pgaas status has nothing to complain about", PAIR),
-    "pgaas_primaries": Family("How many datacenters' PostgreSQL is seen to take writes", PAIR),
+    "pgaas_primaries": Family(
+        "How many datacenters' PostgreSQL is seen to take writes; without replication, the least of any",
+        PAIR,
+    ),
     "pgaas_side_primary": Family("Whether the datacenter's PostgreSQL takes writes", SIDE),
-    "pgaas_side_follows": Family("Whether the replica's history and position are its primary's", SIDE),
+    "pgaas_side_follows": Family(
+        "Whether the replica's history and position are its primary's; 0 also if no instance is up", SIDE
+    ),
     "pgaas_replay_gap_bytes": Family("WAL that the replica has not replayed yet", SIDE),
     "pgaas_replay_gap_seconds": Family(
         "The age, at most, of the newest transaction that the replica has; 0 if it lacks none", SIDE
@@ -47,6 +54,13 @@ FAMILIES = {
     "pgaas_last_look_timestamp_seconds": Family("When the last look at the client ended", PAIR),
 }
 
+# What is said of a client whose clusters have nothing to do with one another: the worst of them.
+WORST: dict[str, Callable[[float, float], float]] = {
+    "pgaas_healthy": min,
+    "pgaas_primaries": min,
+    "pgaas_estimated_loss_seconds": max,
+}
+
 
 def samples_of(parts: Parts) -> list[Sample]:
     """Return what one look at a client says: at all its sides if it replicates, else at its one cluster."""
@@ -67,6 +81,17 @@ def samples_of(parts: Parts) -> list[Sample]:
             for name, left in _certificates(parts, dc)
         ]
     return found
+
+
+def merged(looks: Iterable[list[Sample]]) -> list[Sample]:
+    """Return what looks at clusters of one client say together: of the client as a whole, the worst."""
+    found: dict[tuple[str, ...], Sample] = {}
+    for sample in (sample for look in looks for sample in look):
+        other = found.setdefault((sample.name, *sample.labels), sample)
+        if other is not sample:
+            value = WORST[sample.name](sample.value, other.value)
+            found[sample.name, *sample.labels] = Sample(sample.name, sample.labels, value)
+    return list(found.values())
 
 
 def primaries(sides: list[Side]) -> int | None:
@@ -129,17 +154,26 @@ def _own(parts: Parts, side: Side, judged: Verdict | None) -> Iterator[tuple[str
     size = str(dig(side.cluster, "spec", "storage", "size", default=""))
     yield "volume_size_bytes", quantity_value(size) if size else None
     primary = judged.primary if judged else None
-    if primary and primary.dc != side.dc and not side.fenced and side.position and primary.position:
-        follows, _ = following(side, primary)
-        yield "side_follows", follows
-        behind, age = gap(parts, side, primary) if follows else (None, None)
-        yield "replay_gap_bytes", behind
-        yield "replay_gap_seconds", age
+    if primary and primary.dc != side.dc and not side.fenced:
+        yield from _behind(parts, side, primary)
     trust = (parts.trust.value or {}).get(side.dc)
     if trust and trust.created and not trust.error:
         ends = [entry.not_after for bundle in trust.bundles for entry in bundle.entries]
         yield "bundle_stale", trust.stale
         yield "bundle_expiry_seconds", min((_left(each, parts.now) for each in ends), default=None)
+
+
+def _behind(parts: Parts, side: Side, primary: Side) -> Iterator[tuple[str, float | None]]:
+    if side.position is None and not _leader_is_ready(side):
+        # Nobody can ask it, as it is not there: what does not run follows nothing.
+        yield "side_follows", False
+    if side.position is None or primary.position is None:
+        return
+    follows, _ = following(side, primary)
+    yield "side_follows", follows
+    behind, age = gap(parts, side, primary) if follows else (None, None)
+    yield "replay_gap_bytes", behind
+    yield "replay_gap_seconds", age
 
 
 def _certificates(parts: Parts, dc: str) -> Iterator[tuple[str, float]]:

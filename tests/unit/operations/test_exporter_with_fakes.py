@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
-from threading import Event
-from typing import Any
 
 import pytest
 from tests.unit.kube.fakes import path_of
@@ -23,11 +20,9 @@ from tests.unit.tools.archives import put_wal
 from tests.unit.tools.fake_s3 import FakeS3
 
 from pgaas.config.naming import Target
-from pgaas.errors import ConfigError, KubernetesError, UsageError
 from pgaas.kube.resources import CERTIFICATE, POD
-from pgaas.operations import exporter
-from pgaas.operations.exporter import Looks, clients_of, collect, look_at_client
-from pgaas.operations.exporter_samples import FAMILIES
+from pgaas.operations.exporter import look_at_client
+from pgaas.operations.exporter_samples import FAMILIES, merged
 from pgaas.tools.exposition import Sample, text_of
 
 A, B = "local-ic1-local1", "local-ic1-local2"
@@ -61,8 +56,8 @@ def mirrored(world: PairWorld) -> PairWorld:
 
 def test_a_healthy_pair(world: PairWorld) -> None:
     found = look(world.healthy())
-    pair = {name: found[name, *PAIR] for name in ("healthy", "primaries", "dns_correct")}
-    assert pair == {"healthy": 1, "primaries": 1, "dns_correct": 1}
+    pair = {name: found[name, *PAIR] for name in ("replicated", "healthy", "primaries", "dns_correct")}
+    assert pair == {"replicated": 1, "healthy": 1, "primaries": 1, "dns_correct": 1}
     assert found["estimated_loss_seconds", *PAIR] == 0
     for name, here, there in (
         ("up", 1, 1),
@@ -118,6 +113,34 @@ def test_a_replica_that_diverged_follows_nothing_and_is_no_distance_behind(world
     assert not {("replay_gap_bytes", *TWO), ("replay_gap_seconds", *TWO)} & found.keys()
 
 
+def unready(world: PairWorld, dc: str) -> None:
+    name = f"{world.name(dc)}-1"
+    world.answers[name] = "the database system is shutting down"
+    world.trust.servers[dc].objects[path_of(POD, SPACE, name)]["status"]["conditions"] = []
+
+
+@pytest.mark.parametrize("primary_is_silent", [False, True])
+def test_a_replica_that_is_not_up_follows_nothing(world: PairWorld, primary_is_silent: bool) -> None:
+    world.healthy()
+    unready(world, THERE)
+    if primary_is_silent:
+        world.answers[f"{A}-1"] = "pods/exec is forbidden"
+    found = look(world)
+    assert found["side_follows", *TWO] == 0
+    assert not {("replay_gap_bytes", *TWO), ("side_follows", *ONE)} & found.keys()
+
+
+def test_a_ready_replica_that_may_not_be_asked_may_follow(world: PairWorld) -> None:
+    world.healthy()
+    world.answers[f"{B}-1"] = "pods/exec is forbidden"
+    assert ("side_follows", *TWO) not in look(world)
+
+
+def test_a_replica_that_is_fenced_need_not_follow(world: PairWorld) -> None:
+    world.healthy().hibernate(THERE)
+    assert ("side_follows", *TWO) not in look(world)
+
+
 def test_how_far_a_replica_is_behind(world: PairWorld) -> None:
     world.healthy()
     world.answers[f"{A}-1"] = Answers(False, lsn="0/6000100", transaction=705)
@@ -163,8 +186,7 @@ def test_a_ready_instance_that_may_not_be_asked_is_no_missing_primary(world: Pai
 
 def test_an_instance_that_is_down_is_a_missing_primary(world: PairWorld) -> None:
     world.healthy()
-    world.answers[f"{A}-1"] = "the database system is shutting down"
-    world.trust.servers[HERE].objects[path_of(POD, SPACE, f"{A}-1")]["status"]["conditions"] = []
+    unready(world, HERE)
     found = look(world)
     assert (found["primaries", *PAIR], found["side_primary", *ONE]) == (0, 0)
 
@@ -208,83 +230,51 @@ def test_a_client_with_one_cluster(world: PairWorld) -> None:
     assert (found["healthy", *PAIR], found["archive_age_seconds", *ONE]) == (1, 30)
     assert found["certificate_expiry_seconds", *ONE, f"{A}-server"] > 86_400
     assert not {name for name, *_ in found} & {"dns_correct", "bundle_stale", "side_follows"}
+    assert found["replicated", *PAIR] == 0
 
 
-def test_a_look_that_fails_leaves_nothing_but_that(world: PairWorld) -> None:
-    def broken(_root: Path, _targets: list[Target]) -> list[Sample]:
-        raise KubernetesError("no")
-
-    told: list[str] = []
-    found = numbers(collect(world.root, "local", Looks(broken), told.append))
-    assert {name: value for (name, *_), value in found.items() if name == "up"} == {"up": 0}
-    assert {name for name, *_ in found} == {"up", "look_seconds", "last_look_timestamp_seconds"}
-    assert (found["up", *ONE], found["up", *TWO]) == (0, 0)
-    assert told == ["ic1 in local could not be looked at: no"]
-
-
-def test_a_bug_in_one_look_does_not_end_the_others(world: PairWorld) -> None:
-    def half(_root: Path, targets: list[Target]) -> list[Sample]:
-        if targets[0].env == "dev1":
-            raise ZeroDivisionError("oops")
-        return [Sample("pgaas_up", tuple(target), 1.0) for target in targets]
-
-    told: list[str] = []
-    found = numbers(collect(world.root, None, Looks(half), told.append))
-    assert told == ["ic1 in dev1 could not be looked at: ZeroDivisionError: oops"]
-    assert (found["up", "ic1", "dev1", "dc1"], found["up", *ONE]) == (0, 1)
-    assert len([name for name, *_ in found if name == "look_seconds"]) == len(clients_of(world.root, None))
+@pytest.fixture
+def apart(world: PairWorld) -> PairWorld:
+    """Two clusters of one client that do not replicate, both as they should be."""
+    world.healthy()
+    world.edit("admin/local/clients.yaml", "enabled: true", "enabled: false")
+    for dc, name in ((HERE, A), (THERE, B)):
+        del world.cluster(dc)["spec"]["replica"]
+        world.answers[f"{name}-1"] = Answers(False)
+    return world
 
 
-def test_a_look_that_hangs_is_not_begun_again_and_what_it_finds_later_is_not_believed(
-    world: PairWorld,
-) -> None:
-    let_go, begun = Event(), list[list[Target]]()
-
-    def hangs(_root: Path, targets: list[Target]) -> list[Sample]:
-        begun.append(targets)
-        let_go.wait()
-        return [Sample("pgaas_up", tuple(target), 1.0) for target in targets]
-
-    def up(looks: Looks) -> float:
-        return numbers(collect(world.root, "local", looks))["up", *ONE]
-
-    looks = Looks(hangs, deadline=0.01)
-    try:
-        assert (up(looks), up(looks), len(begun)) == (0, 0, 1)
-    finally:
-        let_go.set()
-    (late,) = looks.running.values()
-    assert late.result(10)
-    assert (up(looks), len(begun), looks.running) == (0, 1, {})
-    looks.deadline = 10
-    assert (up(looks), len(begun)) == (1, 2)
+def test_two_clusters_that_do_not_replicate(apart: PairWorld) -> None:
+    found = look(apart)
+    assert (found["replicated", *PAIR], found["primaries", *PAIR], found["healthy", *PAIR]) == (0, 1, 1)
+    assert (found["side_primary", *ONE], found["side_primary", *TWO]) == (1, 1)
+    assert not {name for name, *_ in found} & {"dns_correct", "side_follows"}
 
 
-def test_no_more_looks_at_once_than_are_allowed(world: PairWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporter, "AT_ONCE", 2)
-    lookers = set[threading.Thread]()
-
-    def at(_looks: Looks, *_: Any) -> list[Sample]:
-        lookers.add(threading.current_thread())
-        return []
-
-    monkeypatch.setattr(Looks, "at", at)
-    assert len(clients_of(world.root, None)) > 4
-    for _ in range(10):
-        lookers.clear()
-        collect(world.root, None, Looks(look_at_client))
-        assert 1 <= len(lookers) <= 2
+@pytest.mark.parametrize("dc", [HERE, THERE])
+def test_one_of_two_clusters_that_do_not_replicate_is_down(apart: PairWorld, dc: str) -> None:
+    unready(apart, dc)
+    found = look(apart)
+    assert (found["primaries", *PAIR], found["healthy", *PAIR]) == (0, 0)
+    sides = {HERE: found["side_primary", *ONE], THERE: found["side_primary", *TWO]}
+    assert sides == {HERE: 1, THERE: 1} | {dc: 0}
 
 
-def test_an_environment_without_clients_is_an_error(world: PairWorld) -> None:
-    with pytest.raises(UsageError, match="no client has a file"):
-        collect(world.root, "nobody", Looks(look_at_client))
+def test_one_of_two_clusters_that_do_not_replicate_cannot_be_reached(apart: PairWorld) -> None:
+    apart.down.add(THERE)
+    found = look(apart)
+    assert (found["up", *ONE], found["up", *TWO]) == (1, 0)
+    assert (found["primaries", *PAIR], found["healthy", *PAIR]) == (1, 0)
 
 
-def test_files_that_cannot_be_read_are_an_error(world: PairWorld) -> None:
-    world.edit("admin/local/clients.yaml", "clients:", "client:")
-    with pytest.raises(ConfigError):
-        collect(world.root, "local", Looks(look_at_client))
+@pytest.mark.parametrize(
+    ("name", "values", "worst"),
+    [("healthy", (0, 1), 0), ("primaries", (1, 0), 0), ("estimated_loss_seconds", (5, 7), 7)],
+)
+def test_of_looks_at_one_client_the_worst_counts(name: str, values: tuple[int, int], worst: float) -> None:
+    for first, second in (values, values[::-1]):
+        looks = [[Sample(f"pgaas_{name}", PAIR, float(value))] for value in (first, second)]
+        assert merged(looks) == [Sample(f"pgaas_{name}", PAIR, worst)]
 
 
 def test_the_text_for_prometheus() -> None:
