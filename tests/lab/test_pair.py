@@ -15,7 +15,7 @@ from tests.lab.pair import BUCKET, CLUSTERS, Pair, Side, begins, clean, ends, ru
 from tests.lab.support import keys, storage, wait_until
 from tests.lab.writer import Login, connect, execute
 
-SWITCHOVERS = int(os.environ.get("PGAAS_SWITCHOVERS", "4"))
+SWITCHOVERS = int(os.environ.get("PGAAS_SWITCHOVERS", "2"))
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def states() -> dict[str, str]:
 
 
 def active() -> set[str]:
-    """Return what is pending or raised; that other tests' clusters are gone is missed for a day."""
+    """Return what is pending or raised; that other tests' clusters are gone is missed for 14 days."""
     found = [each["labels"] for each in get("alerts")["alerts"]]
     return {labels["alertname"] for labels in found if labels.get("ins", "ic1") == "ic1"}
 
