@@ -70,7 +70,8 @@ def selector_of(kind: Kind, name: str, namespace: str, api: Api) -> dict[str, st
 def _wanted(found: Object) -> int:
     if found.get("kind") == DAEMON_SET.kind:
         return int(dig(found, "status", "desiredNumberScheduled", default=0))
-    return int(dig(found, "spec", "replicas", default=1))
+    # Somebody may have scaled it to none: that is not how it is wanted.
+    return max(1, int(dig(found, "spec", "replicas", default=1)))
 
 
 def _missing(found: Object | None) -> str:
