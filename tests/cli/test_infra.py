@@ -24,8 +24,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         s3.buckets.clear()
         monkeypatch.chdir(world.root)
         monkeypatch.setattr(infra, "api_for", world.api)
-        for module in (infra_install, infra_release, infra_delete):
+        for module in (infra_install, infra_release):
             monkeypatch.setattr(module, "run", world.run)
+        for module in (infra_install, infra_release, infra_delete):
             monkeypatch.setattr(module, "LOOK_EVERY", 0.001)
         found = [Found(tool, "ok", "9.9.9") for tool in TOOLS]
         monkeypatch.setattr(infra_install, "check_tools", lambda _: found)

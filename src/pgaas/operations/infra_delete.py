@@ -20,6 +20,7 @@ from pgaas.kube.resources import (
     DEPLOYMENT,
     LEASE,
     NAMESPACE,
+    SECRET,
     SERVICE,
     STATEFUL_SET,
     STORAGE_CLASS,
@@ -33,7 +34,6 @@ from pgaas.kube.wait import Ending, Item, Seen, wait_for
 from pgaas.operations.infra import (
     CERT_MANAGER,
     INFRA_NAMESPACE,
-    ISSUER_FILE,
     LOCAL,
     MADE,
     RELEASES,
@@ -45,11 +45,10 @@ from pgaas.operations.infra import (
     load_infra,
     summed,
 )
-from pgaas.operations.infra_ours import foreign, our_kinds, unmark
+from pgaas.operations.infra_ours import authority_objects, foreign, our_kinds, unmark
+from pgaas.operations.infra_release import namespace_of, uninstall
 from pgaas.operations.progress import Progress
 from pgaas.operations.steps import Steps, Taken
-from pgaas.tools import helm, helmfile
-from pgaas.tools.command import run
 
 DEFAULT_TIMEOUT = 300.0
 LOOK_EVERY = 0.5
@@ -59,6 +58,8 @@ ELECTIONS = (
     "cert-manager-cainjector-leader-election",
     "cert-manager-cainjector-leader-election-core",
 )
+# cert-manager writes there whose Secret it is.
+CERTIFICATE_NAME = "cert-manager.io/certificate-name"
 ELECTION_NAMESPACE = "kube-system"
 
 
@@ -201,10 +202,24 @@ def _refuse_living(infra: Infra) -> None:
 def _authority(site: Site) -> str:
     """Remove the datacenter's own root; clients' certificates were never its."""
     api = site.api()
-    objects = reversed(parse_manifest((site.root / ISSUER_FILE).read_text()))
+    objects = list(reversed(authority_objects(api, site)))
     there = [obj for obj in objects if api.served(*str(obj["apiVersion"]).split("/")).get(str(obj["kind"]))]
     gone = [name_of(obj) for obj in there if _remove_ours(api, obj)]
+    for obj in objects:
+        if obj["kind"] == CERTIFICATE.kind:
+            secret = api.get(SECRET, dig(obj, "spec", "secretName"), namespace_of(obj, ""))
+            # An earlier deletion may have ended between the two.
+            if secret and (name_of(obj) in gone or is_made(secret)):
+                _remove_secret(api, obj, namespace_of(obj, ""))
     return f"removed {', '.join(gone)}" if gone else "was not there"
+
+
+def _remove_secret(api: Api, certificate: Object, namespace: str) -> None:
+    """Remove the Secret of a Certificate that is gone: cert-manager leaves it, with its key."""
+    name = str(dig(certificate, "spec", "secretName"))
+    secret = api.get(SECRET, name, namespace)
+    if dig(secret, "metadata", "annotations", CERTIFICATE_NAME) == name_of(certificate):
+        api.delete(SECRET, name, namespace)
 
 
 def _remove_ours(api: Api, wanted: Object) -> bool:
@@ -220,12 +235,15 @@ def is_made(obj: Object) -> bool:
 
 def _uninstall(site: Site, release: Release, progress: Progress) -> str:
     api = site.api()
-    if latest_release(api, release.name, release.namespace) is None:
+    record = latest_release(api, release.name, release.namespace)
+    if record is None:
         return "was not there"
     if foreign(api, release):
         return "is not from pgaas: left as it is"
-    argv = helm.uninstall_argv(release.name, release.namespace, context=api.kubeconfig_context)
-    run(argv, env=helmfile.environment(), echo=progress.command)
+    uninstall(api, release, progress)
+    for obj in parse_manifest(record.manifest):
+        if obj["kind"] == CERTIFICATE.kind:
+            _remove_secret(api, obj, namespace_of(obj, release.namespace))
     return "removed"
 
 

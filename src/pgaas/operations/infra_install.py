@@ -9,7 +9,16 @@ from pathlib import Path
 from pgaas.config.endpoints import ENDPOINT, RESOLVER, Key, Written, write_endpoints
 from pgaas.errors import KubernetesError, TimedOut, ToolFailed, UsageError
 from pgaas.kube.difference import parse_manifest
-from pgaas.kube.resources import CLUSTER_ISSUER, SERVICE, condition, is_true, name_of
+from pgaas.kube.resources import (
+    CLUSTER_ISSUER,
+    SERVICE,
+    STORAGE_CLASS,
+    Object,
+    condition,
+    dig,
+    is_true,
+    name_of,
+)
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
 from pgaas.operations.check_tools import check_tools, require_tools
 from pgaas.operations.infra import (
@@ -18,7 +27,6 @@ from pgaas.operations.infra import (
     COREDNS_PODS,
     DNS_PORT,
     DNS_SERVICE,
-    ISSUER_FILE,
     LOCAL,
     MADE,
     RELEASES,
@@ -34,7 +42,7 @@ from pgaas.operations.infra import (
     node_port,
     summed,
 )
-from pgaas.operations.infra_ours import foreign
+from pgaas.operations.infra_ours import authority_objects, foreign
 from pgaas.operations.infra_release import Installer
 from pgaas.operations.preflight_cluster import server_version
 from pgaas.operations.progress import Progress
@@ -48,6 +56,7 @@ DEFAULT_TIMEOUT = 600.0
 REPOSITORY_SECONDS = 120.0
 BUCKET_SECONDS = 60.0
 LOOK_EVERY = 0.5
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 AGAIN = "pgaas infra install"
 
 
@@ -199,10 +208,19 @@ def _storage_class(infra: Infra, site: Site) -> str:
     api = site.api()
     missing = missing_classes(infra, api)
     (manifest,) = parse_manifest((infra.root / CLASS_FILE).read_text())
+    has_default = any(_is_default(each) for each in api.find(STORAGE_CLASS))
     for name in missing:
         metadata = {**manifest["metadata"], "name": name, "labels": MADE}
+        if has_default:
+            # Of two, nobody would know which one a claim that names none gets.
+            metadata["annotations"] = {}
         api.apply({**manifest, "metadata": metadata})
+        has_default = True
     return f"made {', '.join(missing)}" if missing else "there"
+
+
+def _is_default(storage_class: Object) -> bool:
+    return bool(dig(storage_class, "metadata", "annotations", DEFAULT_CLASS) == "true")
 
 
 def _needs_repositories(infra: Infra, choices: Choices) -> bool:
@@ -217,7 +235,7 @@ def _needs_repositories(infra: Infra, choices: Choices) -> bool:
 def _issuer(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> str:
     """Make the datacenter's certificate authority, once cert-manager's webhook takes it, and wait for it."""
     api, name = site.api(), site.settings.cluster_issuer
-    wanted = parse_manifest((site.root / ISSUER_FILE).read_text())
+    wanted = authority_objects(api, site)
     if name not in [name_of(obj) for obj in wanted]:
         wanted = []
     was_there = api.get(CLUSTER_ISSUER, name) is not None
@@ -225,8 +243,7 @@ def _issuer(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> str
     def probe() -> Seen:
         try:
             for obj in wanted:
-                metadata = {**obj["metadata"], "labels": {**obj["metadata"].get("labels", {}), **MADE}}
-                api.apply({**obj, "metadata": metadata})
+                api.apply(obj)
         except KubernetesError as error:
             return Seen((Item(name, False, error.what),), hopeless=_stopped(everywhere))
         found = api.get(CLUSTER_ISSUER, name)

@@ -8,10 +8,19 @@ from pgaas.kube.client import Api
 from pgaas.kube.difference import parse_manifest
 from pgaas.kube.namespace import made_by_pgaas
 from pgaas.kube.release import latest_release
-from pgaas.kube.resources import CONFIG_MAP, DEFINITION, DEPLOYMENT, NAMESPACE, Object, dig, name_of
+from pgaas.kube.resources import (
+    CERTIFICATE,
+    CONFIG_MAP,
+    DEFINITION,
+    DEPLOYMENT,
+    NAMESPACE,
+    Object,
+    dig,
+    name_of,
+)
 from pgaas.kube.wait import Item
 from pgaas.kube.workloads import look_at, runs, workloads_of
-from pgaas.operations.infra import CERT_MANAGER, MADE, RELEASES, Release
+from pgaas.operations.infra import CERT_MANAGER, ISSUER_FILE, MADE, RELEASES, Release, Site
 
 RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 RESOURCE_NAMESPACE = "--cluster-resource-namespace="
@@ -110,6 +119,20 @@ def authority_namespace(api: Api) -> str:
                 named = str(argument).removeprefix(RESOURCE_NAMESPACE)
                 return str(dig(controller, "metadata", "namespace")) if named == "$(POD_NAMESPACE)" else named
     return RESOURCES_BY_DEFAULT
+
+
+def authority_objects(api: Api, site: Site) -> list[Object]:
+    """Return what the datacenter's certificate authority is made of, placed where cert-manager reads it."""
+    namespace = authority_namespace(api)
+    objects = []
+    for obj in parse_manifest((site.root / ISSUER_FILE).read_text()):
+        metadata, spec = {**obj["metadata"], "labels": MADE}, obj["spec"]
+        if obj["kind"] == CERTIFICATE.kind:
+            metadata["namespace"] = namespace
+            # By these its Secret is known, which cert-manager leaves behind.
+            spec = {**spec, "secretTemplate": {"labels": MADE}}
+        objects.append({**obj, "metadata": metadata, "spec": spec})
+    return objects
 
 
 def _placed(objects: list[Object], release: Release) -> list[Object]:

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pgaas.errors import TimedOut, ToolFailed
+from pgaas.errors import KubernetesConflict, TimedOut, ToolFailed
 from pgaas.kube.client import Api
 from pgaas.kube.difference import parse_manifest
 from pgaas.kube.namespace import ensure_namespace
 from pgaas.kube.release import PENDING, drop_stuck_release, latest_release
 from pgaas.kube.resources import Object, dig, name_of
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
-from pgaas.kube.workloads import look_at, workloads_of
+from pgaas.kube.workloads import WORKLOADS, look_at, workloads_of
 from pgaas.operations.infra import PART_OF, Release, Say, Site
 from pgaas.operations.infra_ours import Foreign, foreign, mark
 from pgaas.operations.progress import Progress
-from pgaas.tools import helmfile
+from pgaas.tools import helm, helmfile
 from pgaas.tools.command import run
 from pgaas.tools.s3 import Keys
 
@@ -26,7 +26,8 @@ SYNC_SECONDS = 300.0
 TEMPLATE_SECONDS = 120.0
 LOOK_EVERY = 0.5
 WORKERS = 8
-DEPLOYED = "deployed"
+DEPLOYED, UNINSTALLING = "deployed", "uninstalling"
+SCALE_TRIES = 3
 HOOK = "helm.sh/hook"
 FOREIGN = "is there already, not from pgaas: left as it is"
 
@@ -85,9 +86,18 @@ class Installer:
         if record and record.status in PENDING:
             drop_stuck_release(api, release.name, release.namespace, on_wait=say)
             record = latest_release(api, release.name, release.namespace)
+        if record and record.status == UNINSTALLING:
+            # Helm upgrades no release that somebody began to remove, and takes it for there.
+            say("ending its removal")
+            uninstall(api, release, self.progress)
+            record = None
+        stopped = scaled_to_none(api, objects, release.namespace)
         as_recorded = record and record.status == DEPLOYED and same(record.manifest, text)
-        if as_recorded and not missing(api, objects, release.namespace):
+        if as_recorded and not stopped and not missing(api, objects, release.namespace):
             return "unchanged"
+        for obj in stopped:
+            # Helm takes no field from whoever scaled it, unless the value is the one that it wants.
+            start_again(api, obj, release.namespace)
         say("helm")
         argv = helmfile.sync_release_argv(release.name, context=api.kubeconfig_context)
         self._helmfile(site, argv, echo=True)
@@ -132,6 +142,39 @@ class Installer:
 def same(recorded: str, rendered: str) -> bool:
     """Return whether what Helm recorded is what is rendered now; Helm records no hooks."""
     return _documents(recorded) == _documents(rendered)
+
+
+def uninstall(api: Api, release: Release, progress: Progress) -> None:
+    """Remove a release, or what an earlier removal left of it."""
+    argv = helm.uninstall_argv(release.name, release.namespace, context=api.kubeconfig_context)
+    run(argv, env=helmfile.environment(), echo=progress.command)
+
+
+def scaled_to_none(api: Api, objects: list[Object], namespace: str) -> list[Object]:
+    """Return the rendered workloads that somebody stopped by scaling them."""
+
+    def is_stopped(obj: Object) -> bool:
+        live = api.get(WORKLOADS[obj["kind"]], name_of(obj), namespace_of(obj, namespace))
+        return bool(dig(live, "spec", "replicas") == 0 and dig(obj, "spec", "replicas", default=1) > 0)
+
+    return [obj for obj in workloads_of(objects) if is_stopped(obj)]
+
+
+def start_again(api: Api, obj: Object, namespace: str) -> None:
+    """Give a workload the replicas it is rendered with. Raise KubernetesConflict if it keeps changing."""
+    kind = WORKLOADS[obj["kind"]]
+    for again in reversed(range(SCALE_TRIES)):
+        live = api.get(kind, name_of(obj), namespace_of(obj, namespace))
+        if live is None:
+            return
+        spec = {**live["spec"], "replicas": dig(obj, "spec", "replicas", default=1)}
+        try:
+            api.replace(kind, {**live, "spec": spec})
+        except KubernetesConflict:
+            if not again:
+                raise
+        else:
+            return
 
 
 def missing(api: Api, objects: list[Object], namespace: str) -> list[str]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.kube.fakes import use_kubeconfig
+from tests.unit.kube.fakes import path_of, use_kubeconfig
 from tests.unit.operations.infra_worlds import CONFIG, InfraWorld, charts_folder, make_infra_world
 from tests.unit.operations.told import Told
 from tests.unit.tools.fake_s3 import FakeS3
 
 from pgaas.errors import TimedOut
-from pgaas.kube.resources import CERTIFICATE, CONFIG_MAP, DEFINITION, NAMESPACE
+from pgaas.kube.resources import CERTIFICATE, CONFIG_MAP, DEFINITION, NAMESPACE, SECRET
 from pgaas.operations import infra, infra_delete, infra_install, infra_release, infra_status
 from pgaas.operations.infra import OPERATOR
 from pgaas.operations.infra_install import Choices, Installed, install
@@ -31,8 +31,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_s3: FakeS3) -> 
     world = make_infra_world(tmp_path / "root", shared_s3)
     charts_folder(world.root / "charts")
     monkeypatch.setattr(infra, "api_for", world.api)
-    for module in (infra_install, infra_release, infra_delete):
+    for module in (infra_install, infra_release):
         monkeypatch.setattr(module, "run", world.run)
+    for module in (infra_install, infra_release, infra_delete):
         monkeypatch.setattr(module, "LOOK_EVERY", 0.001)
     found = [Found(tool, "ok", "9.9.9") for tool in TOOLS]
     monkeypatch.setattr(infra_install, "check_tools", lambda _: found)
@@ -143,3 +144,45 @@ def test_a_deployment_whose_record_helm_lost_is_still_pgaas_s(here: InfraWorld, 
     here.ran.clear()
     bring(here, told)
     assert here.syncs() == [("cnpg", "cluster1")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "namespace"),
+    [
+        (["--v=2", "--cluster-resource-namespace=$(POD_NAMESPACE)"], "operators"),
+        (["--cluster-resource-namespace=roots"], "roots"),
+        ([], "kube-system"),
+    ],
+)
+def test_the_root_is_made_where_somebody_elses_cert_manager_looks_for_it_and_goes_with_its_key(
+    here: InfraWorld, told: Told, arguments: list[str], namespace: str
+) -> None:
+    here.put_theirs("cluster1", "cert-manager", CONTROLLER_IMAGE, args=arguments)
+    bring(here, told)
+    found = here.servers["cluster1"].objects
+    assert path_of(CERTIFICATE, namespace, "pgaas-root-ca") in found
+    put_root_key(here, namespace)
+    remove(here, told)
+    assert path_of(CERTIFICATE, namespace, "pgaas-root-ca") not in found
+    assert path_of(SECRET, namespace, "pgaas-root-ca") not in found
+
+
+def test_a_key_that_an_interrupted_deletion_left_goes_and_somebody_elses_stays(
+    here: InfraWorld, told: Told
+) -> None:
+    bring(here, told)
+    found = here.servers["cluster1"].objects
+    key = path_of(SECRET, "cert-manager", "pgaas-root-ca")
+    del found[path_of(CERTIFICATE, "cert-manager", "pgaas-root-ca")]
+    put_root_key(here, "cert-manager")
+    infra_delete._authority(infra.load_infra(here.root).sites[0])
+    assert key in found
+    put_root_key(here, "cert-manager", labels=infra.MADE)
+    infra_delete._authority(infra.load_infra(here.root).sites[0])
+    assert key not in found
+
+
+def put_root_key(world: InfraWorld, namespace: str, **more: object) -> None:
+    notes = {"cert-manager.io/certificate-name": "pgaas-root-ca"}
+    metadata = {"name": "pgaas-root-ca", "namespace": namespace, "annotations": notes, **more}
+    world.servers["cluster1"].put(SECRET, {"metadata": metadata})

@@ -40,8 +40,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_s3: FakeS3) -> 
     use_kubeconfig(tmp_path, monkeypatch, yaml.safe_dump(CONFIG))
     world = make_infra_world(tmp_path / "root", shared_s3)
     monkeypatch.setattr(infra, "api_for", world.api)
-    for module in (infra_install, infra_release, infra_delete):
+    for module in (infra_install, infra_release):
         monkeypatch.setattr(module, "run", world.run)
+    for module in (infra_install, infra_release, infra_delete):
         monkeypatch.setattr(module, "LOOK_EVERY", 0.001)
     monkeypatch.setattr(
         infra_install, "check_tools", lambda _: [Found(tool, "ok", "9.9.9") for tool in TOOLS]
@@ -129,6 +130,48 @@ def test_a_release_that_helm_left_pending_is_synced_again(here: InfraWorld, told
     here.deploy(release, "cluster1", here.manifest(release), status="pending-install")
     install(here.root, choices(here, dc="local1"), told)
     assert (release.name, "cluster1") in here.syncs()
+
+
+def test_a_removal_that_was_interrupted_is_ended_before_the_release_comes_back(
+    here: InfraWorld, told: Told
+) -> None:
+    install(here.root, choices(here), told)
+    release = RELEASES[4]
+    here.deploy(release, "cluster2", here.manifest(release), status="uninstalling")
+    here.ran.clear()
+    install(here.root, choices(here), told)
+    done = [
+        (verb, context) for verb, name, context in here.ran if name == release.name and verb != "template"
+    ]
+    assert [each for each in asked if each[0] != "template"] == [
+        ("uninstall", "cluster2"),
+        ("sync", "cluster2"),
+    ]
+
+
+def test_what_somebody_scaled_to_none_is_not_well_and_comes_back(here: InfraWorld, told: Told) -> None:
+    install(here.root, choices(here), told)
+    live = here.servers["cluster1"].objects[path_of(DEPLOYMENT, "local-infra", "openldap")]
+    live["spec"]["replicas"] = 0
+    live["status"] = {}
+    (part,) = [part for part in infra_status.status(here.root) if not part.ok]
+    assert (part.name, part.detail) == ("OpenLDAP", "Deployment openldap: 0 of 1 up to date")
+    here.ran.clear()
+    install(here.root, choices(here), told)
+    assert here.syncs() == [("openldap", "cluster1")]
+    # Before Helm, which takes no field from whoever scaled it.
+    (scaled,) = [asked for asked in here.servers["cluster1"].writes() if asked.method == "PUT"]
+    assert scaled.body["spec"]["replicas"] == 1
+    assert [part for part in infra_status.status(here.root) if not part.ok] == []
+
+
+def test_a_class_is_the_default_only_if_there_is_no_other(here: InfraWorld, told: Told) -> None:
+    notes = {"storageclass.kubernetes.io/is-default-class": "true"}
+    here.servers["cluster1"].put(STORAGE_CLASS, {"metadata": {"name": "theirs", "annotations": notes}})
+    install(here.root, choices(here), told)
+    found = {context: api.get(STORAGE_CLASS, "standard") for context, api in here.apis.items()}
+    assert (found["cluster1"] or {})["metadata"]["annotations"] == {}
+    assert (found["cluster2"] or {})["metadata"]["annotations"] == notes
 
 
 def test_one_datacenter_gets_what_it_has_and_only_the_first_has_s3(here: InfraWorld, told: Told) -> None:
