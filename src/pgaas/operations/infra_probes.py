@@ -25,6 +25,8 @@ READ_LIMIT = 1_048_576
 DENIED = ("(AccessDenied)", "(403)", "(Forbidden)")
 CERTIFICATE_NAME = "pgaas-infra-test"
 PROMETHEUS, PROMETHEUS_PORT = "prometheus", 9090
+# The job that each datacenter has; three times the interval of its looks.
+OPERATOR_JOB, FRESH_SECONDS = "cnpg-operator", 90
 LOOK_EVERY = 0.3
 
 
@@ -71,20 +73,31 @@ def others_are_out_of_reach(infra: Infra, site: Site, ins: str, client: Client) 
     others = sorted({each.s3_bucket for each in infra.clients.values()} - {client.s3_bucket})
     for name in (SCRATCH_BUCKET, *others):
         bucket = infra.bucket(site, name, client_keys(client))
+        written = f".{SCRATCH_KEY}-{os.urandom(6).hex()}"
         tries: dict[str, Callable[[], object]] = {
             "list": lambda here=bucket: here.listing(""),  # type: ignore[misc]
             "read": lambda here=bucket: here.read(SCRATCH_KEY, READ_LIMIT),  # type: ignore[misc]
-            "write": lambda here=bucket: here.write(SCRATCH_KEY, b"by a stranger"),  # type: ignore[misc]
+            "write": lambda here=bucket, key=written: here.write(key, b"by a stranger"),  # type: ignore[misc]
         }
-        for verb, attempt in tries.items():
-            try:
-                attempt()
-            except ToolFailed as error:
-                if any(code in error.what for code in DENIED):
-                    continue
-                raise
-            raise NotHealthy(f"{ins}'s keys may {verb} in {name}", where=str(bucket.place))
+        try:
+            allowed = [verb for verb, attempt in tries.items() if not _is_refused(attempt)]
+        finally:
+            # Whatever came of it: what was written must not stay in somebody else's bucket.
+            with suppress(ToolFailed):
+                infra.bucket(site, name, infra.admin_keys).remove(written)
+        if allowed:
+            raise NotHealthy(f"{ins}'s keys may {' and '.join(allowed)} in {name}", where=str(bucket.place))
     return f"refused: {', '.join((SCRATCH_BUCKET, *others))}"
+
+
+def _is_refused(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except ToolFailed as error:
+        if any(code in error.what for code in DENIED):
+            return True
+        raise
+    return False
 
 
 def anonymous_reads_nothing(infra: Infra, site: Site) -> str:
@@ -162,10 +175,14 @@ def certificate_is_issued(site: Site, timeout: float) -> str:
 
 
 def metrics_arrive(infra: Infra, site: Site, timeout: float) -> str:
-    """Ask Prometheus, in the first datacenter, for what is up in this one, until the first samples came."""
+    """Ask Prometheus, in the first datacenter, for what is up in this one, until the operator is.
+
+    What a collector that was killed sent last counts for minutes, and that it is up itself says nothing.
+    """
     first = next(each for each in load_infra(infra.root).sites if each.first)
     service = f"http:{PROMETHEUS}:{PROMETHEUS_PORT}"
-    query = urlencode({"query": f'count by (job) (up{{dc="{site.dc}"}} == 1)'})
+    up = f'up{{dc="{site.dc}"}}'
+    query = urlencode({"query": f"count by (job) ({up} == 1 and time() - timestamp({up}) < {FRESH_SECONDS})"})
     path = f"/api/v1/namespaces/{INFRA_NAMESPACE}/services/{service}/proxy/api/v1/query?{query}"
 
     def probe() -> Seen:
@@ -173,12 +190,17 @@ def metrics_arrive(infra: Infra, site: Site, timeout: float) -> str:
         if answer is None:
             raise NotHealthy(f"{first.dc} has no Service {INFRA_NAMESPACE}/{PROMETHEUS}")
         found = dig(answer, "data", "result", default=[])
-        jobs = sorted(f"{dig(each, 'metric', 'job')} {dig(each, 'value', 1)}" for each in found)
-        return Seen((Item("metrics", bool(jobs), ", ".join(jobs)),))
+        jobs = {str(dig(each, "metric", "job")): str(dig(each, "value", 1)) for each in found}
+        seen = ", ".join(f"{job} {count}" for job, count in sorted(jobs.items()))
+        return Seen((Item("metrics", OPERATOR_JOB in jobs, seen),))
 
     waited = wait_for(probe, timeout=timeout, interval=LOOK_EVERY, on_change=lambda _: None)
     if waited.ending is not Ending.SUCCEEDED:
-        raise NotHealthy(f"Prometheus has nothing that is up in {site.dc}, after {waited.seconds:.0f} s")
+        seen = waited.seen.items[0].detail
+        raise NotHealthy(
+            f"Prometheus has no fresh {OPERATOR_JOB} that is up in {site.dc}, after {waited.seconds:.0f} s"
+            + (f", only {seen}" if seen else "")
+        )
     return waited.seen.items[0].detail
 
 

@@ -99,8 +99,18 @@ def test_an_s3_that_forgets_is_found_out(here: InfraWorld) -> None:
 
 def test_keys_that_reach_somebody_elses_bucket_are_found_out(here: InfraWorld) -> None:
     found, site, client = meant(here)
-    says = "ic1's keys may list in pgaas-infra-test"
+    says = "ic1's keys may list and read and write in pgaas-infra-test"
     with infra_probes.scratch_bucket(found), pytest.raises(NotHealthy, match=says):
+        infra_probes.others_are_out_of_reach(found, site, "ic1", client)
+    assert here.s3.objects == {}
+
+
+def test_what_keys_may_write_into_somebody_elses_bucket_does_not_stay_there(here: InfraWorld) -> None:
+    found, site, client = meant(here)
+    here.s3.buckets.add("pgaas-infra-test")
+    # Neither is it listed nor read.
+    here.s3.refuse = {"GET": (403, "AccessDenied")}
+    with pytest.raises(NotHealthy, match="ic1's keys may write in pgaas-infra-test"):
         infra_probes.others_are_out_of_reach(found, site, "ic1", client)
     assert here.s3.objects == {}
 
@@ -181,13 +191,19 @@ def test_a_certificate_is_judged_by_the_root_beside_it() -> None:
 def test_prometheus_that_has_nothing_of_a_datacenter_is_red(here: InfraWorld) -> None:
     found, site, _ = meant(here)
     here.servers["cluster1"].raw[PROXY] = {"data": {"result": []}}
-    with pytest.raises(NotHealthy, match="nothing that is up in local1"):
+    with pytest.raises(NotHealthy, match="no fresh cnpg-operator that is up in local1"):
         infra_probes.metrics_arrive(found, site, 0.01)
-    result = [{"metric": {"job": "cnpg"}, "value": [1, "2"]}]
+    collector = {"metric": {"job": "otel-collector"}, "value": [1, "1"]}
+    here.servers["cluster1"].raw[PROXY] = {"data": {"result": [collector]}}
+    with pytest.raises(NotHealthy, match="only otel-collector 1"):
+        infra_probes.metrics_arrive(found, site, 0.01)
+    result = [collector, {"metric": {"job": "cnpg-operator"}, "value": [1, "2"]}]
     here.servers["cluster1"].raw[PROXY] = {"data": {"result": result}}
-    assert infra_probes.metrics_arrive(found, found.sites[1], 0.01) == "cnpg 2"
+    seen = infra_probes.metrics_arrive(found, found.sites[1], 0.01)
+    assert seen == "cnpg-operator 2, otel-collector 1"
     queries = [asked.query["query"] for asked in here.servers["cluster1"].asked if asked.path == PROXY]
-    assert queries[-1] == 'count by (job) (up{dc="local2"} == 1)'
+    fresh = 'time() - timestamp(up{dc="local2"}) < 90'
+    assert queries[-1] == f'count by (job) (up{{dc="local2"}} == 1 and {fresh})'
 
 
 def test_each_trial_is_a_row_also_when_it_fails(
