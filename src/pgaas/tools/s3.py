@@ -151,6 +151,11 @@ class Bucket:
                 if _code(error) not in MISSING_BUCKET:
                     raise
 
+    def names(self) -> list[str]:
+        """Return the names of all buckets that these keys may see, this one or not."""
+        with _translated(self.place, "list"):
+            return sorted(bucket["Name"] for bucket in self._client.list_buckets().get("Buckets", []))
+
     def probe(self) -> None:
         """Write, read and delete a small object."""
         name = {"Bucket": self.place.bucket, "Key": PROBE_KEY}

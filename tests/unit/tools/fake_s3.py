@@ -58,6 +58,10 @@ class Handler(BaseHTTPRequestHandler):
         refused = self.server.refuse.get(self.command) or self.server.refuse.get(key)
         if refused:
             self.error(*refused)
+        elif self.command == "GET" and not bucket:
+            names = "".join(f"<Bucket><Name>{escape(name)}</Name></Bucket>" for name in self.server.buckets)
+            xml = f"<ListAllMyBucketsResult><Buckets>{names}</Buckets></ListAllMyBucketsResult>"
+            self.answer(200, xml.encode())
         elif self.command == "PUT" and not key:
             self.server.buckets.add(bucket)
             self.answer(200, b"")
