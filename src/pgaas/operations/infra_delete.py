@@ -15,6 +15,7 @@ from pgaas.kube.release import latest_release
 from pgaas.kube.resources import (
     CERTIFICATE,
     CLUSTER,
+    CNPG_GROUP,
     DAEMON_SET,
     DEFINITION,
     DEPLOYMENT,
@@ -36,6 +37,7 @@ from pgaas.operations.infra import (
     INFRA_NAMESPACE,
     LOCAL,
     MADE,
+    OPERATOR,
     RELEASES,
     Everywhere,
     Infra,
@@ -52,6 +54,7 @@ from pgaas.operations.steps import Steps, Taken
 
 DEFAULT_TIMEOUT = 300.0
 LOOK_EVERY = 0.5
+RECLAIM_POLICY = ("spec", "persistentVolumeReclaimPolicy")
 # cert-manager elects its leaders there, and leaves what it did it with.
 ELECTIONS = (
     "cert-manager-controller",
@@ -80,7 +83,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Gone:
-    """What was done: the steps, and the kinds and namespaces that stay, each with why."""
+    """What was done: the steps, and the volumes and namespaces that stay, each with why."""
 
     name: str
     steps: tuple[Taken, ...]
@@ -117,12 +120,13 @@ def plan_deletion(root: Path, env: str = LOCAL, dc: str | None = None) -> Plan:
                 "and nobody renews them"
             )
     if infra.first and any("SeaweedFS" in line for line in goes):
-        for name in sorted({client.s3_bucket for client in infra.clients.values()}):
-            try:
+        # What stands in clients.yaml is what is wanted today: a client of before may have left its backups.
+        try:
+            for name in infra.bucket(infra.first, "", infra.admin_keys).names():
                 usage = infra.bucket(infra.first, name, infra.admin_keys).usage("")
                 goes.append(f"bucket {name}: {usage.objects} objects, {usage.bytes} bytes")
-            except PgaasError as error:
-                doubts.append(f"bucket {name} could not be looked at: {error.what}")
+        except PgaasError as error:
+            doubts.append(f"S3 could not be looked at, so there may be more buckets in it: {error.what}")
     return Plan(infra, dc or env, tuple(goes), tuple(doubts))
 
 
@@ -161,6 +165,8 @@ def delete(plan: Plan, *, keep_crds: bool, timeout: float, progress: Progress) -
                         everywhere(sites, lambda site, _, what=release: _uninstall(site, what, progress))  # type: ignore[misc]
                     )
         with steps("volumes") as outcome:
+            retained = {site.dc: _retained(site.api()) for site in infra.sites}
+            kept += [f"{dc}: {reason}" for dc, reasons in retained.items() for reason in reasons]
             outcome.text = summed(
                 everywhere(infra.sites, lambda site, say: _volumes(site, timeout, everywhere, say))
             )
@@ -175,8 +181,9 @@ def delete(plan: Plan, *, keep_crds: bool, timeout: float, progress: Progress) -
             outcome.text = summed(everywhere(infra.sites, lambda site, _: _rest(infra, site)))
         with steps("namespaces") as outcome:
             stay = everywhere(infra.sites, lambda site, say: _namespaces(site, timeout, everywhere, say))
-            kept += [f"{dc}: {reason}" for dc, reasons in stay.items() for reason in reasons]
-            outcome.text = "; ".join(kept) or "gone"
+            spaces = [f"{dc}: {reason}" for dc, reasons in stay.items() for reason in reasons]
+            kept += spaces
+            outcome.text = "; ".join(spaces) or "gone"
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(
             "the local infrastructure may be deleted in part; pgaas infra delete takes up from there"
@@ -197,6 +204,24 @@ def _refuse_living(infra: Infra) -> None:
             f"clusters live on it: {', '.join(living)}",
             next_step="delete them first: pgaas delete --ins … --env local --dc …",
         )
+    left = [f"{site.dc}: {text}" for site in infra.sites for text in _left_over(site.api())]
+    if left:
+        raise RefusedAsUnsafe(
+            f"only the operator can let go of these, and it would be gone: {', '.join(left)}",
+            next_step="kubectl delete them while it runs; without it, take their metadata.finalizers away",
+        )
+
+
+def _left_over(api: Api) -> list[str]:
+    """Return the objects that would keep their kinds, and their namespaces, once pgaas's operator is gone."""
+    if OPERATOR not in our_kinds(api).values():
+        return []
+    return [
+        f"{kind.kind} {dig(obj, 'metadata', 'namespace')}/{name_of(obj)}"
+        for kind in api.served(CNPG_GROUP, CLUSTER.version).values()
+        for obj in api.find(kind)
+        if dig(obj, "metadata", "finalizers", default=[])
+    ]
 
 
 def _authority(site: Site) -> str:
@@ -254,16 +279,29 @@ def _volumes(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> st
         api.delete(VOLUME_CLAIM, name, INFRA_NAMESPACE)
 
     def left() -> list[str]:
-        held = [
-            name_of(volume)
-            for volume in api.find(VOLUME)
-            if dig(volume, "spec", "claimRef", "namespace") == INFRA_NAMESPACE
-            and dig(volume, "spec", "persistentVolumeReclaimPolicy") == "Delete"
-        ]
+        held = [name_of(volume) for volume in _our_volumes(api) if dig(volume, *RECLAIM_POLICY) == "Delete"]
         return [name_of(claim) for claim in api.find(VOLUME_CLAIM, INFRA_NAMESPACE)] + held
 
     _wait_gone(api, "volumes", left, timeout, everywhere, say)
     return f"removed {', '.join(claims)}" if claims else "none"
+
+
+def _our_volumes(api: Api) -> list[Object]:
+    return [
+        volume
+        for volume in api.find(VOLUME)
+        if dig(volume, "spec", "claimRef", "namespace") == INFRA_NAMESPACE
+    ]
+
+
+def _retained(api: Api) -> list[str]:
+    """Return the volumes that Kubernetes keeps with their data when their claims go."""
+    return [
+        f"volume {name_of(volume)} of claim {dig(volume, 'spec', 'claimRef', 'name')} stays, with its data: "
+        f"its reclaim policy is {policy}"
+        for volume in _our_volumes(api)
+        if (policy := dig(volume, *RECLAIM_POLICY)) != "Delete"
+    ]
 
 
 def _kinds(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> str:

@@ -25,7 +25,7 @@ TRUE = {"type": "Ready", "status": "True"}
 ADDRESS = {"cluster1": "127.0.0.1", "cluster2": "127.0.0.2"}
 KINDS = {
     "/apis/cert-manager.io/v1": ("Certificate", "Issuer", "ClusterIssuer"),
-    "/apis/postgresql.cnpg.io/v1": ("Cluster",),
+    "/apis/postgresql.cnpg.io/v1": ("Cluster", "Database"),
 }
 CONFIG = {
     "apiVersion": "v1",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 import yaml
 from tests.unit.kube.fakes import path_of, use_kubeconfig
@@ -11,8 +13,8 @@ from tests.unit.operations.infra_worlds import CONFIG, InfraWorld, charts_folder
 from tests.unit.operations.told import Told
 from tests.unit.tools.fake_s3 import FakeS3
 
-from pgaas.errors import TimedOut
-from pgaas.kube.resources import CERTIFICATE, CONFIG_MAP, DEFINITION, NAMESPACE, SECRET
+from pgaas.errors import RefusedAsUnsafe, TimedOut
+from pgaas.kube.resources import CERTIFICATE, CONFIG_MAP, DATABASE, DEFINITION, NAMESPACE, SECRET, VOLUME
 from pgaas.operations import infra, infra_delete, infra_install, infra_release, infra_status
 from pgaas.operations.infra import OPERATOR
 from pgaas.operations.infra_install import Choices, Installed, install
@@ -186,3 +188,56 @@ def put_root_key(world: InfraWorld, namespace: str, **more: object) -> None:
     notes = {"cert-manager.io/certificate-name": "pgaas-root-ca"}
     metadata = {"name": "pgaas-root-ca", "namespace": namespace, "annotations": notes, **more}
     world.servers["cluster1"].put(SECRET, {"metadata": metadata})
+
+
+def test_a_deletion_shows_what_is_in_s3_whoever_s_it_was_and_says_if_it_cannot_look(
+    here: InfraWorld, told: Told
+) -> None:
+    bring(here, told)
+    here.s3.buckets.add("of-a-client-of-before")
+    here.s3.objects["x"] = b"abc"
+    plan = infra_delete.plan_deletion(here.root)
+    assert "bucket of-a-client-of-before: 1 objects, 3 bytes" in plan.goes
+    assert "bucket ic1-backups: 1 objects, 3 bytes" in plan.goes
+    here.s3.refuse = {"GET": (403, "AccessDenied")}
+    plan = infra_delete.plan_deletion(here.root)
+    assert any("S3 could not be looked at" in doubt for doubt in plan.doubts)
+
+
+def test_what_only_the_operator_lets_go_of_is_named_before_it_goes(here: InfraWorld, told: Told) -> None:
+    bring(here, told)
+    metadata = {"name": "app", "namespace": "ic1-local", "finalizers": ["cnpg.io/deleteDatabase"]}
+    here.servers["cluster2"].put(DATABASE, {"metadata": metadata})
+    with pytest.raises(RefusedAsUnsafe, match="local2: Database ic1-local/app"):
+        infra_delete.plan_deletion(here.root)
+    here.servers["cluster2"].put(DATABASE, {"metadata": metadata | {"finalizers": []}})
+    infra_delete.plan_deletion(here.root)
+
+
+def test_a_volume_that_kubernetes_keeps_is_named(here: InfraWorld, told: Told) -> None:
+    bring(here, told)
+    for name, policy in (("pv-kept", "Retain"), ("pv-gone", "Delete")):
+        claim = {"namespace": "local-infra", "name": f"of-{name}"}
+        spec = {"claimRef": claim, "persistentVolumeReclaimPolicy": policy}
+        here.servers["cluster1"].put(VOLUME, {"metadata": {"name": name}, "spec": spec})
+    here.servers["cluster1"].answers["GET /api/v1/persistentvolumes"] = volumes_without_those_that_go(here)
+    plan = infra_delete.plan_deletion(here.root)
+    done = infra_delete.delete(plan, keep_crds=False, timeout=5, progress=told)
+    assert done.kept == (
+        "local1: volume pv-kept of claim of-pv-kept stays, with its data: its reclaim policy is Retain",
+    )
+
+
+def volumes_without_those_that_go(world: InfraWorld) -> Callable[[httpx2.Request], httpx2.Response]:
+    """Answer once with all volumes, then without those that Kubernetes has removed."""
+    asked: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        found = [
+            obj for obj in world.servers["cluster1"].objects.values() if obj["kind"] == "PersistentVolume"
+        ]
+        items = [obj for obj in found if len(asked) == 1 or obj["metadata"]["name"] == "pv-kept"]
+        return httpx2.Response(200, json={"items": items, "metadata": {"resourceVersion": "1"}})
+
+    return answer
