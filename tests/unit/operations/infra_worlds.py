@@ -16,7 +16,16 @@ from tests.unit.kube.fakes import FakeServer, path_of
 from tests.unit.tools.fake_s3 import FakeS3
 
 from pgaas.kube.client import Api
-from pgaas.kube.resources import CLUSTER_ISSUER, DEFINITION, DEPLOYMENT, NODE, POD, SECRET, SERVICE
+from pgaas.kube.resources import (
+    CERTIFICATE,
+    CLUSTER_ISSUER,
+    DEFINITION,
+    DEPLOYMENT,
+    NODE,
+    POD,
+    SECRET,
+    SERVICE,
+)
 from pgaas.operations.infra import RELEASES, Release
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -124,7 +133,9 @@ class InfraWorld:
         """Put a release's objects there, with a record of it, as helm would."""
         server = self.servers[context]
         for obj in yaml.safe_load_all(text):
-            kind = {"Deployment": DEPLOYMENT, "Service": SERVICE}.get(obj["kind"], DEFINITION)
+            kind = {"Deployment": DEPLOYMENT, "Service": SERVICE, "Certificate": CERTIFICATE}.get(
+                obj["kind"], DEFINITION
+            )
             obj["metadata"] |= {"namespace": release.namespace} if kind.namespaced else {}
             if kind is DEPLOYMENT:
                 bad = self.broken.get(release.name)

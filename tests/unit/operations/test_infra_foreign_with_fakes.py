@@ -16,7 +16,7 @@ from tests.unit.tools.fake_s3 import FakeS3
 from pgaas.errors import RefusedAsUnsafe, TimedOut
 from pgaas.kube.resources import CERTIFICATE, CONFIG_MAP, DATABASE, DEFINITION, NAMESPACE, SECRET, VOLUME
 from pgaas.operations import infra, infra_delete, infra_install, infra_release, infra_status
-from pgaas.operations.infra import OPERATOR
+from pgaas.operations.infra import OPERATOR, SEAWEEDFS
 from pgaas.operations.infra_install import Choices, Installed, install
 from pgaas.tools.versions import TOOLS, Found
 
@@ -182,6 +182,23 @@ def test_a_key_that_an_interrupted_deletion_left_goes_and_somebody_elses_stays(
     put_root_key(here, "cert-manager", labels=infra.MADE)
     infra_delete._authority(infra.load_infra(here.root).sites[0])
     assert key not in found
+
+
+def test_the_secrets_of_a_releases_certificates_go_with_it(here: InfraWorld, told: Told) -> None:
+    bring(here, told)
+    wanted = {
+        "apiVersion": CERTIFICATE.api_version,
+        "kind": CERTIFICATE.kind,
+        "metadata": {"name": "seaweedfs-tls"},
+        "spec": {"secretName": "tls-inside"},
+    }
+    here.deploy(SEAWEEDFS, "cluster1", f"{here.manifest(SEAWEEDFS)}---\n{yaml.safe_dump(wanted)}")
+    for name, owner in (("tls-inside", "seaweedfs-tls"), ("tls-theirs", "theirs")):
+        notes = {"cert-manager.io/certificate-name": owner}
+        metadata = {"name": name, "namespace": "local-infra", "annotations": notes}
+        here.servers["cluster1"].put(SECRET, {"metadata": metadata})
+    infra_delete._uninstall(infra.load_infra(here.root).sites[0], SEAWEEDFS, told)
+    assert {name for name in here.names("cluster1", SECRET) if "tls" in name} == {"tls-theirs"}
 
 
 def put_root_key(world: InfraWorld, namespace: str, **more: object) -> None:
