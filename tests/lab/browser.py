@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, ViewportSize, expect
 
 from pgaas_lab import packages
 
@@ -40,7 +40,9 @@ def ensure_installed() -> None:
 
 
 @contextmanager
-def chromium(folder: Path, hosts: Mapping[str, str], root: Path | None = None) -> Iterator[Browser]:
+def chromium(
+    playwright: Playwright, folder: Path, hosts: Mapping[str, str], root: Path | None = None
+) -> Iterator[Browser]:
     """Start a browser with a home of its own, which trusts a root and finds some names at some addresses."""
     ensure_installed()
     store = folder / ".pki" / "nssdb"
@@ -50,16 +52,15 @@ def chromium(folder: Path, hosts: Mapping[str, str], root: Path | None = None) -
     for each in words:
         subprocess.run(["certutil", "-d", f"sql:{store}", *each], check=True)
     rules = ", ".join(f"MAP {name} {address}" for name, address in hosts.items())
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*QUIET, f"--host-resolver-rules={rules}"],
-            env={**os.environ, "HOME": str(folder)},
-        )
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = playwright.chromium.launch(
+        executable_path=CHROMIUM,
+        args=[*QUIET, f"--host-resolver-rules={rules}"],
+        env={**os.environ, "HOME": str(folder)},
+    )
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,12 @@ def log_in(page: Page, url: str, person: str, password: str, group: str) -> Pgad
     """Log in, and return pgAdmin as this person sees it."""
     refusal = try_to_log_in(page, url, person, password)
     assert refusal == "", refusal
-    return Pgadmin(page, group)
+    found = Pgadmin(page, group)
+    # pgAdmin opens again what was open when the person left: the query tools of an earlier test.
+    found.call("DELETE", "/settings/delete_application_state/", {"trans_ids": [None]})
+    page.reload()
+    expect(page.get_by_text(f"{person} (ldap)")).to_be_visible(timeout=PATIENCE)
+    return found
 
 
 def try_to_log_in(page: Page, url: str, person: str, password: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from playwright.sync_api import Browser, Error, Page
+from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
 from tests.lab.browser import SIZE, Pgadmin, chromium, log_in, try_to_log_in
 from tests.lab.pair import Pair, Side
 from tests.lab.support import NAMESPACE, wait_until
@@ -70,7 +70,13 @@ def hosts(side: Side) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def front(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def front(pair: Pair, playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """Wait for the first side's pgAdmin, and put a person with a browser in front of it."""
     side, folder = pair.sides["local1"], tmp_path_factory.mktemp("browser")
     rollout = ("rollout", "status", f"deployment/{side.cluster}-pgadmin", "--timeout=420s")
@@ -79,8 +85,8 @@ def front(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fron
     root.write_bytes(side.lab.secret(f"{side.cluster}-server")["ca.crt"])
     leader = pair.primary()
     leader.sql("drop table if exists orders", "app_db")
-    leader.sql("create table orders as select 7 as id, 'a tool nobody expected' as what", "app_db")
-    with chromium(folder / "home", hosts(side), root) as browser:
+    leader.sql("create table orders as select 7 as id, 'kettle' as article", "app_db")
+    with chromium(playwright, folder / "home", hosts(side), root) as browser:
         yield Front(side, browser)
 
 
@@ -93,9 +99,9 @@ def test_a_person_opens_the_shared_server_without_a_prompt_reads_and_does_not_wr
     with front.person() as person:
         assert person.servers() == ["local1", "primary"]
         person.open_server("primary")
-        answer = person.query("app_db", "select id, what from orders")
+        answer = person.query("app_db", "select id, article from orders")
         picture(person.page, "pgadmin-query")
-        assert answer.rows == [["7", "a tool nobody expected"]]
+        assert answer.rows == [["7", "kettle"]]
         refused = person.query("app_db", "delete from orders")
         picture(person.page, "pgadmin-refused")
         assert "permission denied for table orders" in refused.message
@@ -124,9 +130,9 @@ def test_nobody_else_gets_in(front: Front, person: str, password: str) -> None:
 
 
 def test_a_browser_that_does_not_know_the_datacenters_root_goes_no_further(
-    front: Front, tmp_path: Path
+    front: Front, playwright: Playwright, tmp_path: Path
 ) -> None:
-    with chromium(tmp_path, hosts(front.side)) as browser:
+    with chromium(playwright, tmp_path, hosts(front.side)) as browser:
         page = browser.new_page()
         with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
             page.goto(front.url)
