@@ -263,7 +263,7 @@ def settings(tmp_path: Path, *, ca: bool) -> dict[str, Any]:
 @pytest.mark.parametrize("ca", [False, True])
 def test_the_settings_of_pgadmin(tmp_path: Path, ca: bool) -> None:
     found = settings(tmp_path, ca=ca)
-    assert found["AUTHENTICATION_SOURCES"] == ["ldap", "internal"]
+    assert found["AUTHENTICATION_SOURCES"] == ["ldap"]
     assert found["LDAP_SEARCH_FILTER"] == "(uid=ic1)"
     assert found["LDAP_BIND_PASSWORD"] == "p w"
     assert found["LDAP_CERT_VALIDATE"] is True

@@ -12,8 +12,9 @@ LDAP_CA = Path("/pgadmin4/ldap-ca/ca.crt")
 
 _ldap = json.loads((SETTINGS / "settings.json").read_text())
 
-# People come from the directory. `internal` is for one account only, which owns the shared servers.
-AUTHENTICATION_SOURCES = ["ldap", "internal"]
+# People come from the directory, and nobody from elsewhere: not the account either that owns the shared servers,
+# whose failed logins pgAdmin would not count.
+AUTHENTICATION_SOURCES = ["ldap"]
 LDAP_AUTO_CREATE_USER = True
 LDAP_SERVER_URI = _ldap["serverUri"]
 LDAP_USERNAME_ATTRIBUTE = "uid"
