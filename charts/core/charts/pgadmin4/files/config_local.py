@@ -12,8 +12,8 @@ LDAP_CA = Path("/pgadmin4/ldap-ca/ca.crt")
 
 _ldap = json.loads((SETTINGS / "settings.json").read_text())
 
-# People come from the directory, and nobody from elsewhere: not the account either that owns the shared servers,
-# whose failed logins pgAdmin would not count.
+# People come from the directory, and nobody from elsewhere: not the account either that owns the shared
+# servers, whose failed logins pgAdmin would not count.
 AUTHENTICATION_SOURCES = ["ldap"]
 LDAP_AUTO_CREATE_USER = True
 LDAP_SERVER_URI = _ldap["serverUri"]
