@@ -122,8 +122,6 @@ def test_the_session_is_pgadmins_own_role_by_its_certificate_over_tls(front: Fro
         ("*", "ic1"),
         ("ic1)(uid=*", "ic1"),
         ("pgadmin-ic1", "pgadmin-ic1"),
-        # The account that owns the shared servers, with its password.
-        ("pgadmin@ic1-local.local", "changeme"),
         # The account that owns the shared servers, by its right password.
         ("pgadmin@ic1-local.local", "changeme"),
     ],
