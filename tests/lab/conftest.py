@@ -16,6 +16,7 @@ from tests.lab.pair import Pair, clean, create_both
 from tests.lab.support import (
     CLUSTER,
     CONTEXTS,
+    LONG,
     NAMESPACE,
     TARGET,
     Door,
@@ -54,11 +55,15 @@ def why_not() -> str:
     return ""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark everything in this folder, and leave out what takes long unless it is asked for."""
     for item in items:
         if Path(__file__).parent in Path(item.fspath).parents:
             item.add_marker(pytest.mark.lab)
+    left_out = [item for item in items if item.get_closest_marker("long") and not LONG]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     # A pair takes the place of the one cluster that the other tests share.
     items.sort(key=lambda item: Path(item.fspath).name.startswith("test_pair"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,10 @@ CONTEXTS = (CONTEXT, "cluster2")
 TARGET = ("--ins", "ic1", "--env", "local", "--dc", "local1")
 CLUSTER = "local-ic1-local1"
 NAMESPACE = "ic1-local"
+
+
+# Whether what takes minutes more is tried too.
+LONG = bool(os.environ.get("PGAAS_LONG"))
 
 
 def lab_environment(command: Sequence[str]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from functools import partial
 
 import pytest
 from tests.lab.pair import BUCKET, CLUSTERS, Pair, Side, begins, clean, ends, running
-from tests.lab.support import keys, storage, wait_until
+from tests.lab.support import LONG, keys, storage, wait_until
 from tests.lab.writer import Login, connect, execute
 
-SWITCHOVERS = int(os.environ.get("PGAAS_SWITCHOVERS", "2"))
+SWITCHOVERS = 10 if LONG else 2
 
 
 @pytest.fixture(scope="module")

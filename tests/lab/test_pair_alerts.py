@@ -17,6 +17,8 @@ from tests.lab.pair import Pair, Side, running
 from tests.lab.support import NAMESPACE, wait_until
 from tests.lab.test_pair_metrics import SETTINGS, install, rewrite
 
+pytestmark = pytest.mark.long
+
 SHORT_LIVED = "short-lived"
 # Two more than PgaasConnectionsExhausted allows, of 50 without the superuser's 3.
 CONNECTIONS = 46

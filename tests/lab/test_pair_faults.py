@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -16,7 +15,7 @@ Fault = Callable[[Pair, Side, Side], AbstractContextManager[None]]
 FAULTS: dict[str, Fault] = {
     "API server of the old side": lambda pair, old, new: api_server_stopped(old.lab),
     "API server of the new side": lambda pair, old, new: api_server_stopped(new.lab),
-    "S3": lambda pair, old, new: scaled_to_nothing(pair.sides["local1"].lab, "local-infra", "seaweedfs"),
+    "S3": lambda pair, old, new: scaled_to_nothing(pair.sides["local1"].lab, "local-infra", "seaweedfs-s3"),
     "operator of the old side": lambda pair, old, new: scaled_to_nothing(
         old.lab, "cnpg-system", "cnpg-controller-manager"
     ),
@@ -25,12 +24,10 @@ FAULTS: dict[str, Fault] = {
     ),
     "DNS": lambda pair, old, new: dns_refused(old.lab, new.lab),
 }
-# All of them take twelve minutes: PGAAS_FAULTS chooses some by a part of the name, or all.
-ASKED = os.environ.get("PGAAS_FAULTS", "S3")
-CHOSEN = [name for name in FAULTS if ASKED in ("all", name) or ASKED in name]
 
 
-@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.long
+@pytest.mark.parametrize("name", FAULTS)
 def test_a_move_survives_a_fault_in_its_middle(pair: Pair, name: str) -> None:
     old = pair.primary()
     new = pair.other(old)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from tests.lab.pair import Pair, running
-from tests.lab.support import wait_until
+from tests.lab.support import LONG, wait_until
 
 # No move has so many steps: what comes after is a run that never ends well.
 RUNS = 40
@@ -19,9 +17,9 @@ def step_at(line: str, moment: str) -> str:
     return line.removeprefix("[ok] ").rpartition(" (")[0] or line if line.startswith("[ok] ") else ""
 
 
-# Killed with its children once a step has ended, or alone as one begins. PGAAS_KILLS=all tries both.
+# Killed with its children once a step has ended, or alone as one begins.
 MOMENTS = [("ends", True), ("begins", False)]
-ASKED = MOMENTS if os.environ.get("PGAAS_KILLS") == "all" else MOMENTS[:1]
+ASKED = MOMENTS if LONG else MOMENTS[:1]
 
 
 @pytest.mark.parametrize(("moment", "children"), ASKED, ids=[moment for moment, _ in ASKED])
