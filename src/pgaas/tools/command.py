@@ -138,8 +138,12 @@ def _start(
         source = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         source.write(stdin.encode())
         source.seek(0)
+    # In two steps: a signal may come when the program runs and Popen has not said so yet; it must not stay.
+    process = subprocess.Popen.__new__(subprocess.Popen)
+    process.pid = process.returncode = None  # type: ignore[assignment]
+    stack.callback(_reap, process)
     try:
-        process = subprocess.Popen(
+        process.__init__(  # type: ignore[misc]
             argv,
             executable=program,
             env=dict(env),
@@ -155,7 +159,6 @@ def _start(
             where=program,
             next_step="reinstall it for this machine; `pgaas check-tools` lists what is needed",
         ) from exception
-    stack.callback(_reap, process)
     return process
 
 
@@ -227,8 +230,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
     """Leave no process behind, whatever made us stop."""
-    if process.poll() is None:
-        _end(process)
+    if process.pid and process.poll() is None:
+        _signal(process, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+        if process.poll() is None:
+            _end(process)
 
 
 @dataclass

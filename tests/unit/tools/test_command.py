@@ -284,3 +284,20 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_signal_at_the_very_start_leaves_no_program(monkeypatch: pytest.MonkeyPatch):
+    """Popen may be left after the program has started and before it says so."""
+    begun: list[int] = []
+    start = subprocess.Popen.__init__
+
+    def interrupted(self: subprocess.Popen[bytes], *arguments: object, **options: object) -> None:
+        start(self, *arguments, **options)
+        begun.append(self.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run([sys.executable, "-c", "import time; time.sleep(600)"], env=dict(os.environ))
+    [pid] = begun
+    assert not alive(pid)
