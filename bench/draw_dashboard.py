@@ -1,6 +1,6 @@
 """Draw a client's dashboard from what a Prometheus holds: there is no Grafana here to take a picture of.
 
-uv run python bench/draw_dashboard.py http://192.168.49.2:30090 docs/images/dashboard.png [--minutes 15]
+uv run python bench/draw_dashboard.py http://192.168.49.2:30090 docs/images/dashboard.png --minutes 15
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def shown(value: float, unit: str) -> str:
             if abs(value) >= size:
                 return f"{value / size:.1f} {name}"
         return f"{value:.1f} s"
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    text = f"{value:.0f}" if value >= 20 else f"{value:.2f}".rstrip("0").rstrip(".")
     return f"{text}/s" if unit == "ops" else text
 
 
@@ -145,9 +145,8 @@ def rows(panel: Asked, series: list[dict[str, Any]]) -> str:
     return f"<table>{''.join(f'<tr>{row}</tr>' for row in written)}</table>"
 
 
-def drawing(server: str, ins: str, minutes: int) -> str:
+def drawing(server: str, ins: str, minutes: int, end: float) -> str:
     """Return the page."""
-    end = time.time()
     begin = end - 60 * minutes
     panels = [each for each in asked(ins, ".+") if each.dashboard == "client"]
     parts = []
@@ -165,7 +164,7 @@ def drawing(server: str, ins: str, minutes: int) -> str:
                 )
             else:
                 kinds = {"stat": number, "bargauge": bars, "table": rows}
-                body = kinds[panel.kind](panel, get(server, "query", query=panel.query))
+                body = kinds[panel.kind](panel, get(server, "query", query=panel.query, time=end))
             title = f'<div class="title">{html.escape(panel.title)}</div>'
             drawn.append(f'<div class="panel {wide}">{title}{body}</div>')
         parts.append(f'<h2>{row}</h2><div class="row">{"".join(drawn)}</div>')
@@ -202,8 +201,9 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("--ins", default="ic1")
     parser.add_argument("--minutes", type=int, default=15)
+    parser.add_argument("--end", type=float, default=time.time())
     given = parser.parse_args()
-    shoot(drawing(given.server, given.ins, given.minutes), given.target)
+    shoot(drawing(given.server, given.ins, given.minutes, given.end), given.target)
 
 
 if __name__ == "__main__":

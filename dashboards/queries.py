@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-# So that a panel shows no template databases.
-DATABASES = 'datname!~"template.*"'
+# So that a panel shows no template databases, nor what belongs to none: shared catalogs have an empty name.
+DATABASES = 'datname!~"template.*|"'
 RATE = "$__rate_interval"
 OPERATOR = 'job="cnpg-operator"'
 COLLECTOR = 'job="otel-collector"'

@@ -135,7 +135,8 @@ def test_the_collector_may_see_pods_and_nothing_else(observed: Pair) -> None:
 def test_changed_queries_are_asked_without_a_restart(observed: Pair) -> None:
     side = observed.primary()
     name = f"{side.cluster}-monitoring-queries"
-    before, queries = pod_of(side), side.lab.get("configmap", name)["data"]["queries"]
+    before, found = pod_of(side), side.lab.get("configmap", name)
+    queries = found["data"]["queries"]
     probe = {
         "probe": {
             "query": "SELECT 42 AS answer",
@@ -144,13 +145,14 @@ def test_changed_queries_are_asked_without_a_restart(observed: Pair) -> None:
     }
 
     def apply(text: str) -> None:
-        found = {
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": NAMESPACE},
-            "data": {"queries": text},
+        kept = {key: found["metadata"][key] for key in ("labels", "annotations")}
+        changed = {
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": NAMESPACE, **kept}, "data": {"queries": text},
         }  # fmt: skip
         # As Helm, so that no second owner is left.
-        command = ("apply", "--server-side", "--field-manager=helm", "--force-conflicts", "-f", "-")
-        side.lab.kubectl(*command, stdin=json.dumps(found))
+        command = ("apply", "--server-side", "--field-manager=helm", "-f", "-")
+        side.lab.kubectl(*command, stdin=json.dumps(changed))
 
     apply(queries + "\n" + yaml.safe_dump(probe))
     wait_until("the new number", lambda: set(values("cnpg_probe_answer", "dc").values()) == {42.0})
