@@ -11,10 +11,10 @@ from pgaas.kube.resources import (
     DEPLOYMENT,
     POD,
     STATEFUL_SET,
-    Kind,
     Object,
     dig,
     is_true,
+    name_of,
 )
 from pgaas.kube.wait import Item
 
@@ -24,6 +24,18 @@ WORKLOADS = {kind.kind: kind for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)}
 def workloads_of(objects: Iterable[Object]) -> list[Object]:
     """Return the Deployments, StatefulSets and DaemonSets among rendered objects."""
     return [obj for obj in objects if obj.get("kind") in WORKLOADS]
+
+
+def namespace_of(obj: Object, namespace: str) -> str:
+    """Return the namespace that an object names, or else its release's."""
+    return str(dig(obj, "metadata", "namespace", default=namespace))
+
+
+def look_at_all(api: Api, objects: Iterable[Object], namespace: str) -> list[Item]:
+    """Return how the workloads among rendered objects run; `namespace` is that of those that name none."""
+    return [
+        look_at(api, obj["kind"], name_of(obj), namespace_of(obj, namespace)) for obj in workloads_of(objects)
+    ]
 
 
 def look_at(api: Api, kind: str, name: str, namespace: str) -> Item:
@@ -57,14 +69,6 @@ def runs(workloads: Iterable[Object], repository: str) -> bool:
         for workload in workloads
         for container in dig(workload, "spec", "template", "spec", "containers", default=[])
     )
-
-
-def selector_of(kind: Kind, name: str, namespace: str, api: Api) -> dict[str, str]:
-    """Return the labels of a workload's pods, or none if there is no such workload."""
-    labels: dict[str, str] = dig(
-        api.get(kind, name, namespace), "spec", "selector", "matchLabels", default={}
-    )
-    return labels
 
 
 def _wanted(found: Object) -> int:

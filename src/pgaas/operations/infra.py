@@ -118,9 +118,30 @@ class Infra:
         s3 = self.seaweedfs.seaweedfs.s3
         return Keys(s3.access_key, s3.secret_key)
 
+    @property
+    def dns_namespace(self) -> str:
+        """Return where CoreDNS is."""
+        coredns = self.admin.datacenters.dns.coredns
+        return coredns.namespace if coredns else "kube-system"
+
     def bucket(self, site: Site, name: str, keys: Keys) -> Bucket:
         """Return a bucket as a datacenter reaches it."""
         return Bucket(Place(site.settings.s3.endpoint, site.settings.s3.region, name), keys)
+
+
+def require_local(env: str) -> None:
+    """Raise UsageError for an environment that has no local infrastructure."""
+    if env != LOCAL:
+        raise UsageError(
+            f"the environment {env} has no local infrastructure: S3, LDAP and observability are given there",
+            next_step=f"leave --env out, or say --env {LOCAL}",
+        )
+
+
+def client_keys(client: Client) -> Keys:
+    """Return a local client's own keys."""
+    credentials = client.s3_credentials
+    return Keys(credentials.access_key or "", credentials.secret_key or "")
 
 
 def load_infra(root: Path, env: str = LOCAL, dc: str | None = None) -> Infra:
@@ -128,11 +149,7 @@ def load_infra(root: Path, env: str = LOCAL, dc: str | None = None) -> Infra:
 
     Raise ConfigError for the files, UsageError for an environment or a datacenter that has none of it.
     """
-    if env != LOCAL:
-        raise UsageError(
-            f"the environment {env} has no local infrastructure: S3, LDAP and observability are given there",
-            next_step=f"leave --env out, or say --env {LOCAL}",
-        )
+    require_local(env)
     admin = ConfigCache().admin(root, LOCAL)
     settings = admin.datacenters.datacenters
     names = list(settings)
@@ -195,6 +212,11 @@ class Everywhere:
 
     progress: Progress
     stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def stopped(self) -> str:
+        """Return why a wait has no hope any more, if it was interrupted."""
+        return "interrupted" if self.stop.is_set() else ""
 
     def __call__(self, sites: Iterable[Site], act: Callable[[Site, Say], Result]) -> dict[str, Result]:
         """Return what came out of it, by datacenter. Raise the error of the first that failed, all named."""

@@ -32,6 +32,7 @@ from pgaas.kube.resources import (
     name_of,
 )
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
+from pgaas.kube.workloads import namespace_of
 from pgaas.operations.infra import (
     CERT_MANAGER,
     INFRA_NAMESPACE,
@@ -48,7 +49,7 @@ from pgaas.operations.infra import (
     summed,
 )
 from pgaas.operations.infra_ours import authority_objects, foreign, our_kinds, unmark
-from pgaas.operations.infra_release import namespace_of, uninstall
+from pgaas.operations.infra_release import uninstall
 from pgaas.operations.progress import Progress
 from pgaas.operations.steps import Steps, Taken
 
@@ -310,19 +311,20 @@ def _kinds(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> str:
     found = our_kinds(api)
     for name in found:
         api.delete(DEFINITION, name)
-    _wait_gone(api, "kinds", lambda: our_kinds(api), timeout, everywhere, say)
+    # Whose they are was found out above: that takes a look at all Deployments for each release.
+    _wait_gone(
+        api, "kinds", lambda: [name for name in found if api.get(DEFINITION, name)], timeout, everywhere, say
+    )
     return f"removed {len(found)}" if found else "none"
 
 
 def _rest(infra: Infra, site: Site) -> str:
     api = site.api()
-    coredns = infra.admin.datacenters.dns.coredns
-    namespace = coredns.namespace if coredns else "kube-system"
     gone = []
     for release in RELEASES:
         if latest_release(api, release.name, release.namespace) is None:
             unmark(api, release)
-    for kind, space in ((SERVICE, namespace), (STORAGE_CLASS, None)):
+    for kind, space in ((SERVICE, infra.dns_namespace), (STORAGE_CLASS, None)):
         for obj in api.find(kind, space, labels=MADE):
             if api.delete(kind, name_of(obj), space):
                 gone.append(f"{kind.kind} {name_of(obj)}")
@@ -373,8 +375,7 @@ def _wait_gone(
 ) -> None:
     def probe() -> Seen:
         names = list(left())
-        stopped = "interrupted" if everywhere.stop.is_set() else ""
-        return Seen((Item(what, not names, ", ".join(names)),), hopeless=stopped)
+        return Seen((Item(what, not names, ", ".join(names)),), hopeless=everywhere.stopped)
 
     waited = wait_for(
         probe,

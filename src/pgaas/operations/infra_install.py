@@ -35,6 +35,7 @@ from pgaas.operations.infra import (
     Infra,
     Say,
     Site,
+    client_keys,
     dns_service,
     load_infra,
     missing_classes,
@@ -50,7 +51,6 @@ from pgaas.operations.steps import Steps, Taken
 from pgaas.render.infra import write_infra
 from pgaas.tools import helmfile
 from pgaas.tools.command import run
-from pgaas.tools.s3 import Keys
 
 DEFAULT_TIMEOUT = 600.0
 REPOSITORY_SECONDS = 120.0
@@ -125,8 +125,8 @@ def check_choices(choices: Choices) -> str:
 
 def _install(infra: Infra, charts: str, choices: Choices, steps: Steps, start: float) -> Installed:
     everywhere = Everywhere(steps.progress)
-    secrets = (infra.admin_keys, *_client_keys(infra))
-    installer = Installer(charts, choices.timeout, steps.progress, everywhere.stop, secrets)
+    secrets = (infra.admin_keys, *map(client_keys, infra.clients.values()))
+    installer = Installer(charts, choices.timeout, everywhere, secrets)
     with steps("preflight") as outcome:
         require_tools(check_tools(("helm", "helmfile")))
         outcome.text = summed(everywhere(infra.sites, lambda site, _: _look(site)))
@@ -195,11 +195,6 @@ def _addresses(
     return written, endpoint
 
 
-def _client_keys(infra: Infra) -> list[Keys]:
-    credentials = [client.s3_credentials for client in infra.clients.values()]
-    return [Keys(each.access_key or "", each.secret_key or "") for each in credentials]
-
-
 def _look(site: Site) -> str:
     return f"Kubernetes {server_version(site.api()).detail}"
 
@@ -245,10 +240,10 @@ def _issuer(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> str
             for obj in wanted:
                 api.apply(obj)
         except KubernetesError as error:
-            return Seen((Item(name, False, error.what),), hopeless=_stopped(everywhere))
+            return Seen((Item(name, False, error.what),), hopeless=everywhere.stopped)
         found = api.get(CLUSTER_ISSUER, name)
         detail = condition(found, "Ready").get("message") or ("not looked at yet" if found else "not there")
-        return Seen((Item(name, is_true(found, "Ready"), detail),), hopeless=_stopped(everywhere))
+        return Seen((Item(name, is_true(found, "Ready"), detail),), hopeless=everywhere.stopped)
 
     def tell(items: list[Item]) -> None:
         say("; ".join(f"{item.name}: {item.detail}" for item in items if not item.ok))
@@ -264,15 +259,10 @@ def _issuer(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> str
     return f"{name} is ready" if was_there else f"made {name}"
 
 
-def _stopped(everywhere: Everywhere) -> str:
-    return "interrupted" if everywhere.stop.is_set() else ""
-
-
 def _resolver(infra: Infra, site: Site) -> str:
     """Return the address at which a datacenter's CoreDNS answers outside it; make it answer, if need be."""
     api = site.api()
-    coredns = infra.admin.datacenters.dns.coredns
-    namespace = coredns.namespace if coredns else "kube-system"
+    namespace = infra.dns_namespace
     _, port = dns_service(api, namespace)
     if not port:
         ports = [
@@ -322,7 +312,7 @@ def make_buckets(infra: Infra, everywhere: Everywhere) -> str:
                     made.append(name)
             except ToolFailed as error:
                 # Its port is open some moments before it serves.
-                return Seen((Item(name, False, error.what),), hopeless=_stopped(everywhere))
+                return Seen((Item(name, False, error.what),), hopeless=everywhere.stopped)
         return Seen(tuple(Item(name, True) for name in names))
 
     waited = wait_for(

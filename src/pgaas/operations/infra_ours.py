@@ -18,8 +18,7 @@ from pgaas.kube.resources import (
     dig,
     name_of,
 )
-from pgaas.kube.wait import Item
-from pgaas.kube.workloads import look_at, runs, workloads_of
+from pgaas.kube.workloads import namespace_of, runs, workloads_of
 from pgaas.operations.infra import CERT_MANAGER, ISSUER_FILE, MADE, RELEASES, Release, Site
 
 RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
@@ -34,13 +33,6 @@ class Foreign:
 
     place: str
     workloads: tuple[Object, ...]
-
-    def looked(self, api: Api) -> list[Item]:
-        """Return how its workloads are. Raise KubernetesError."""
-        return [
-            look_at(api, obj["kind"], name_of(obj), str(dig(obj, "metadata", "namespace")))
-            for obj in self.workloads
-        ]
 
 
 def mark_of(release: Release) -> str:
@@ -75,7 +67,7 @@ def foreign(api: Api, release: Release) -> Foreign | None:
         if ours:
             return None
         place = f"Helm's release {release.namespace}/{release.name}"
-        return Foreign(place, tuple(_placed(workloads_of(parse_manifest(record.manifest)), release)))
+        return Foreign(place, tuple(workloads_of(parse_manifest(record.manifest))))
     if not release.image:
         return None
     found = [
@@ -117,7 +109,8 @@ def authority_namespace(api: Api) -> str:
         for argument in container.get("args", []):
             if str(argument).startswith(RESOURCE_NAMESPACE):
                 named = str(argument).removeprefix(RESOURCE_NAMESPACE)
-                return str(dig(controller, "metadata", "namespace")) if named == "$(POD_NAMESPACE)" else named
+                own = namespace_of(controller or {}, CERT_MANAGER.namespace)
+                return own if named == "$(POD_NAMESPACE)" else named
     return RESOURCES_BY_DEFAULT
 
 
@@ -133,11 +126,3 @@ def authority_objects(api: Api, site: Site) -> list[Object]:
             spec = {**spec, "secretTemplate": {"labels": MADE}}
         objects.append({**obj, "metadata": metadata, "spec": spec})
     return objects
-
-
-def _placed(objects: list[Object], release: Release) -> list[Object]:
-    return [
-        {**obj, "metadata": {**obj["metadata"], "namespace": dig(obj, "metadata", "namespace")
-                             or release.namespace}}
-        for obj in objects
-    ]  # fmt: skip

@@ -14,10 +14,10 @@ from pgaas.errors import KubernetesError, NotHealthy, PgaasError, ToolFailed
 from pgaas.kube.client import Api
 from pgaas.kube.resources import CERTIFICATE, POD, SECRET, SERVICE, Object, condition, dig, is_true, name_of
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
-from pgaas.operations.infra import INFRA_NAMESPACE, LOCAL, Infra, Site, load_infra
+from pgaas.operations.infra import INFRA_NAMESPACE, LOCAL, Infra, Site, client_keys, load_infra
 from pgaas.render.infra import ldap_user
 from pgaas.tools.ldap import Directory
-from pgaas.tools.s3 import Bucket, Keys
+from pgaas.tools.s3 import Bucket
 
 SCRATCH_BUCKET, SCRATCH_KEY = "pgaas-infra-test", "somebody-elses"
 CONTENT_BYTES = 65_536
@@ -28,12 +28,6 @@ PROMETHEUS, PROMETHEUS_PORT = "prometheus", 9090
 # The job that each datacenter has; three times the interval of its looks.
 OPERATOR_JOB, FRESH_SECONDS = "cnpg-operator", 90
 LOOK_EVERY = 0.3
-
-
-def client_keys(client: Client) -> Keys:
-    """Return a local client's own keys."""
-    credentials = client.s3_credentials
-    return Keys(credentials.access_key or "", credentials.secret_key or "")
 
 
 @contextmanager

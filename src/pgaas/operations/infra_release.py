@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,8 +13,8 @@ from pgaas.kube.namespace import ensure_namespace
 from pgaas.kube.release import PENDING, drop_stuck_release, latest_release
 from pgaas.kube.resources import Object, dig, name_of
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
-from pgaas.kube.workloads import WORKLOADS, look_at, workloads_of
-from pgaas.operations.infra import PART_OF, Release, Say, Site
+from pgaas.kube.workloads import WORKLOADS, look_at_all, namespace_of, workloads_of
+from pgaas.operations.infra import PART_OF, Everywhere, Release, Say, Site
 from pgaas.operations.infra_ours import Foreign, foreign, mark
 from pgaas.operations.progress import Progress
 from pgaas.tools import helm, helmfile
@@ -38,8 +37,7 @@ class Installer:
 
     charts: str
     timeout: float
-    progress: Progress
-    stop: threading.Event
+    everywhere: Everywhere
     secrets: tuple[Keys, ...] = ()
 
     def bring(self, site: Site, release: Release, say: Say) -> str:
@@ -56,21 +54,13 @@ class Installer:
         text = self.render(site, release)
         objects = parse_manifest(text)
         done = self._sync(site, release, text, objects, api, say)
-        self._wait(
-            release,
-            lambda: [
-                look_at(api, obj["kind"], name_of(obj), namespace_of(obj, release.namespace))
-                for obj in workloads_of(objects)
-            ],
-            api,
-            say,
-        )
+        self._wait(release, objects, api, say)
         return done
 
     def _leave(self, release: Release, theirs: Foreign, api: Api, say: Say) -> str:
         """Wait until somebody else's runs: nothing that comes after it works without."""
-        self._wait(release, lambda: theirs.looked(api), api, say)
-        images = ", ".join(dict.fromkeys(item.detail for item in theirs.looked(api)))
+        items = self._wait(release, theirs.workloads, api, say)
+        images = ", ".join(dict.fromkeys(item.detail for item in items))
         return f"{FOREIGN} ({theirs.place}{f': {images}' if images else ''})"
 
     def render(self, site: Site, release: Release) -> str:
@@ -89,7 +79,7 @@ class Installer:
         if record and record.status == UNINSTALLING:
             # Helm upgrades no release that somebody began to remove, and takes it for there.
             say("ending its removal")
-            uninstall(api, release, self.progress)
+            uninstall(api, release, self.everywhere.progress)
             record = None
         stopped = scaled_to_none(api, objects, release.namespace)
         as_recorded = record and record.status == DEPLOYED and same(record.manifest, text)
@@ -111,7 +101,7 @@ class Installer:
                 cwd=site.root,
                 timeout=SYNC_SECONDS if echo else TEMPLATE_SECONDS,
                 masked=[part for keys in self.secrets for part in (keys.access, keys.secret)],
-                echo=self.progress.command if echo else None,
+                echo=self.everywhere.progress.command if echo else None,
             ).stdout
         except ToolFailed as error:
             raise ToolFailed(
@@ -120,9 +110,10 @@ class Installer:
                 next_step="mend what is named above; `pgaas infra install` takes up from there",
             ) from error
 
-    def _wait(self, release: Release, look: Callable[[], list[Item]], api: Api, say: Say) -> None:
+    def _wait(self, release: Release, objects: Iterable[Object], api: Api, say: Say) -> tuple[Item, ...]:
         def probe() -> Seen:
-            return Seen(tuple(look()), hopeless="interrupted" if self.stop.is_set() else "")
+            items = look_at_all(api, objects, release.namespace)
+            return Seen(tuple(items), hopeless=self.everywhere.stopped)
 
         def tell(items: list[Item]) -> None:
             waiting = [f"{item.name}: {item.detail}" for item in items if not item.ok]
@@ -137,6 +128,7 @@ class Installer:
                 where=f'namespace {release.namespace}, context "{api.context}"',
                 next_step="mend what is named above; `pgaas infra install` takes up from there",
             )
+        return waited.seen.items
 
 
 def same(recorded: str, rendered: str) -> bool:
@@ -188,11 +180,6 @@ def missing(api: Api, objects: list[Object], namespace: str) -> list[str]:
 
     with ThreadPoolExecutor(WORKERS) as pool:
         return [name for name in pool.map(look, objects) if name]
-
-
-def namespace_of(obj: Object, namespace: str) -> str:
-    """Return the namespace that an object names, or else its release's."""
-    return str(dig(obj, "metadata", "namespace", default=namespace))
 
 
 def _documents(text: str) -> set[str]:

@@ -10,9 +10,9 @@ from pgaas.errors import PgaasError
 from pgaas.kube.client import Api
 from pgaas.kube.difference import parse_manifest
 from pgaas.kube.release import latest_release
-from pgaas.kube.resources import CLUSTER_ISSUER, condition, is_true, name_of
+from pgaas.kube.resources import CLUSTER_ISSUER, condition, is_true
 from pgaas.kube.wait import Item
-from pgaas.kube.workloads import look_at, workloads_of
+from pgaas.kube.workloads import look_at_all
 from pgaas.operations.infra import (
     LOCAL,
     SEAWEEDFS,
@@ -28,7 +28,7 @@ from pgaas.operations.infra import (
 )
 from pgaas.operations.infra_install import s3_endpoint
 from pgaas.operations.infra_ours import foreign
-from pgaas.operations.infra_release import DEPLOYED, namespace_of
+from pgaas.operations.infra_release import DEPLOYED
 from pgaas.operations.progress import Silent
 
 INSTALL = "pgaas infra install"
@@ -84,7 +84,7 @@ def _parts(infra: Infra, site: Site) -> Iterator[Part]:
 
 def _release(site: Site, release: Release, api: Api) -> Part:
     if theirs := foreign(api, release):
-        looked = theirs.looked(api)
+        looked = look_at_all(api, theirs.workloads, release.namespace)
         said = _said(looked)
         ok = all(item.ok for item in looked)
         return Part(site.dc, release.title, ok, f"{said or 'there'}, not from pgaas ({theirs.place})")
@@ -94,10 +94,7 @@ def _release(site: Site, release: Release, api: Api) -> Part:
     if record.status != DEPLOYED:
         detail = f"revision {record.revision} is {record.status}: {INSTALL}"
         return Part(site.dc, release.title, False, detail)
-    looked = [
-        look_at(api, obj["kind"], name_of(obj), namespace_of(obj, release.namespace))
-        for obj in workloads_of(parse_manifest(record.manifest))
-    ]
+    looked = look_at_all(api, parse_manifest(record.manifest), release.namespace)
     return Part(site.dc, release.title, all(item.ok for item in looked), _said(looked))
 
 
@@ -108,8 +105,7 @@ def _said(looked: list[Item]) -> str:
 
 
 def _dns(infra: Infra, site: Site, api: Api) -> Part:
-    coredns = infra.admin.datacenters.dns.coredns
-    _, port = dns_service(api, coredns.namespace if coredns else "kube-system")
+    _, port = dns_service(api, infra.dns_namespace)
     if not port:
         return Part(site.dc, "DNS", False, f"CoreDNS does not answer outside its cluster: {INSTALL}")
     return _compared(site, "DNS", f"{node_address(api)}:{port}", site.settings.dns.resolver or "")

@@ -5,21 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from pgaas.config.targets import default_datacenter
-from pgaas.errors import UsageError
+from pgaas.operations.infra import LOCAL, require_local
 from pgaas.operations.progress import Progress, step
 from pgaas.render.infra import write_infra
 from pgaas.tools import command, helmfile
 
-LOCAL = "local"
-
 
 def check_target(root: Path, ins: str | None, env: str | None) -> None:
     """Raise UsageError for a client or an environment that has no local infrastructure, if one is named."""
-    if env not in (None, LOCAL):
-        raise UsageError(
-            f"the environment {env} has no local infrastructure: S3, LDAP and observability are given there",
-            next_step="leave --env out, or say --env local",
-        )
+    if env is not None:
+        require_local(env)
     if ins is not None:
         default_datacenter(root, ins, LOCAL)
 
