@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.support import PARTS, REPOSITORY, Ran
+from tests.unit.operations.pair_worlds import PairWorld, make_pair_world
+from tests.unit.tools.fake_s3 import FakeS3, running
 
 from pgaas.__main__ import main
 
@@ -26,6 +28,21 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("PGAAS_ROOT", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return folder
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[FakeS3]:
+    """Give a small S3."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: FakeS3) -> PairWorld:
+    """Give a healthy pair, and make its files those that commands work in."""
+    made = make_pair_world(tmp_path, s3, monkeypatch)
+    monkeypatch.setenv("PGAAS_ROOT", str(made.root))
+    return made.healthy()
 
 
 @pytest.fixture

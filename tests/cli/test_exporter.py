@@ -7,14 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from tests.cli.support import Ran
-from tests.unit.operations.pair_worlds import HERE, PairWorld, make_pair_world
-from tests.unit.tools.fake_s3 import FakeS3, running
+from tests.unit.operations.pair_worlds import HERE, PairWorld
 
 from pgaas.cli import exporter as command
 from pgaas.config.naming import Target
@@ -24,19 +23,6 @@ from pgaas.tools.exposition import Sample
 Run = Callable[..., Ran]
 LOCAL = ("exporter", "--env", "local")
 UP = 'pgaas_up{dc="local1",env="local",ins="ic1"}'
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[FakeS3]:
-    with running() as server:
-        yield server
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: FakeS3) -> PairWorld:
-    made = make_pair_world(tmp_path, s3, monkeypatch)
-    monkeypatch.setenv("PGAAS_ROOT", str(made.root))
-    return made.healthy()
 
 
 @pytest.fixture

@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.unit.kube.fakes import use_kubeconfig
-from tests.unit.operations.infra_worlds import CONFIG, InfraWorld, charts_folder, make_infra_world
+from tests.unit.operations.infra_worlds import CONFIG, InfraWorld, charts_folder, connect, make_infra_world
 from tests.unit.tools.fake_s3 import running
-
-from pgaas.operations import infra, infra_delete, infra_install, infra_release
-from pgaas.tools.versions import TOOLS, Found
 
 
 @pytest.fixture
@@ -23,13 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         world = make_infra_world(tmp_path / "infra", s3)
         s3.buckets.clear()
         monkeypatch.chdir(world.root)
-        monkeypatch.setattr(infra, "api_for", world.api)
-        for module in (infra_install, infra_release):
-            monkeypatch.setattr(module, "run", world.run)
-        for module in (infra_install, infra_release, infra_delete):
-            monkeypatch.setattr(module, "LOOK_EVERY", 0.001)
-        found = [Found(tool, "ok", "9.9.9") for tool in TOOLS]
-        monkeypatch.setattr(infra_install, "check_tools", lambda _: found)
+        connect(world, monkeypatch)
         yield world
 
 

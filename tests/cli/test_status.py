@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from tests.cli.support import Ran
-from tests.unit.operations.pair_worlds import HERE, THERE, Answers, PairWorld, make_pair_world
-from tests.unit.tools.fake_s3 import FakeS3, running
+from tests.unit.operations.pair_worlds import HERE, THERE, Answers, PairWorld
 
 from pgaas.cli import watch
 from pgaas.cli.edge import Terminated
 
 Run = Callable[..., Ran]
 Steps = list[Callable[[], object]]
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[FakeS3]:
-    with running() as server:
-        yield server
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: FakeS3) -> PairWorld:
-    made = make_pair_world(tmp_path, s3, monkeypatch)
-    monkeypatch.setenv("PGAAS_ROOT", str(made.root))
-    return made.healthy()
 
 
 @pytest.fixture

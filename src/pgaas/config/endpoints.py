@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any
 
 from pgaas.config.edit import CannotEdit, edit
 from pgaas.config.environments import resolve_environment
-from pgaas.config.files import locked, replace_file
-from pgaas.config.load import ADMIN_FILE_LIMIT, Document, parse_document, read_bytes
+from pgaas.config.files import read_to_change, replace_file
+from pgaas.config.load import Document, parse_document
 from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.validate import validate
-from pgaas.errors import ConfigError, ConfigIssue
+from pgaas.errors import ConfigError
 
 DATACENTERS = "datacenters"
 ENDPOINT, RESOLVER = ("s3", "endpoint"), ("dns", "resolver")
@@ -40,15 +39,7 @@ def write_endpoints(root: Path, env: str, wanted: Mapping[str, Mapping[Key, str]
     it can't be written.
     """
     name = (resolve_environment(env).admin_folder / "datacenters.yaml").as_posix()
-    # A link stays a link: what it leads to is replaced.
-    path = Path(os.path.realpath(root / name))
-    with locked(path.parent):
-        content, problem = read_bytes(path, ADMIN_FILE_LIMIT)
-        if problem:
-            raise ConfigError([ConfigIssue(name, 0, "", problem)])
-        old = parse_document(name, content)
-        if old.issues:
-            raise ConfigError(list(old.issues))
+    with read_to_change(root, name) as (path, content, old):
         changes = _changes(old.data or {}, wanted)
         if changes:
             written = _edited(old, content, changes)

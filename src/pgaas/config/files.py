@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pgaas.errors import UsageError
+from pgaas.config.load import ADMIN_FILE_LIMIT, Document, parse_document, read_bytes
+from pgaas.errors import ConfigError, ConfigIssue, UsageError
 
 
 @contextlib.contextmanager
@@ -21,6 +22,23 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def read_to_change(root: Path, name: str) -> Iterator[tuple[Path, bytes, Document]]:
+    """Give an admin file's path, content and document, and keep others from writing it meanwhile.
+
+    A link stays a link: the path is that of what it leads to. Raise ConfigError if it can't be read.
+    """
+    path = Path(os.path.realpath(root / name))
+    with locked(path.parent):
+        content, problem = read_bytes(path, ADMIN_FILE_LIMIT)
+        if problem:
+            raise ConfigError([ConfigIssue(name, 0, "", problem)])
+        document = parse_document(name, content)
+        if document.issues:
+            raise ConfigError(list(document.issues))
+        yield path, content, document
 
 
 def replace_file(path: Path, name: str, content: bytes, by_hand: str) -> None:

@@ -6,7 +6,6 @@ Only the wanted values of one client change; every comment, and everything else,
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from pydantic import ValidationError
 
 from pgaas.config.edit import CannotEdit, edit, inline
 from pgaas.config.environments import known, nearest, resolve_environment
-from pgaas.config.files import locked, replace_file
-from pgaas.config.load import ADMIN_FILE_LIMIT, Document, load_document, parse_document, read_bytes
+from pgaas.config.files import read_to_change, replace_file
+from pgaas.config.load import Document, load_document, parse_document
 from pgaas.config.models.clients import Client, ClientsFile
 from pgaas.config.naming import Target, cluster_name
 from pgaas.config.validate import validate
@@ -122,15 +121,7 @@ def read_client(root: Path, ins: str, env: str) -> dict[str, Any]:
 def _write(root: Path, ins: str, env: str, decide: Callable[[dict[str, Any]], Changes]) -> Path:
     name = _file(env)
     load_document(root / name, root)
-    # A link stays a link: what it leads to is replaced.
-    path = Path(os.path.realpath(root / name))
-    with locked(path.parent):
-        content, problem = read_bytes(path, ADMIN_FILE_LIMIT)
-        if problem:
-            raise ConfigError([ConfigIssue(name, 0, "", problem)])
-        old = parse_document(name, content)
-        if old.issues:
-            raise ConfigError(list(old.issues))
+    with read_to_change(root, name) as (path, content, old):
         changes = decide(_client(old, ins))
         wanted = _with(old.data or {}, ins, changes)
         if not _same(old.data, wanted):

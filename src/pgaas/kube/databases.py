@@ -5,6 +5,8 @@ from __future__ import annotations
 from pgaas.kube.client import Api
 from pgaas.kube.resources import DATABASE, Object, dig, name_of
 
+# So many looks at one that waits for each time that the operator is asked.
+LOOKS_BETWEEN = 10
 WAITING = "waiting for the cluster to become primary"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pgaas.config.naming import client_certificate_name, server_ca_bundle_name
 from pgaas.errors import KubernetesError, PgaasError
 from pgaas.kube.client import FIELD_MANAGER, Api
-from pgaas.kube.databases import have_looked_at, is_left_waiting
+from pgaas.kube.databases import LOOKS_BETWEEN, have_looked_at, is_left_waiting
 from pgaas.kube.promotion import HELM, owners_of_primary, release_topology
 from pgaas.kube.resources import CLUSTER, CONFIG_MAP, DATABASE, SECRET, dig, name_of
 from pgaas.kube.snapshot import BACKUP_DONE, backups_of
@@ -29,7 +29,6 @@ from pgaas.tools.wal import parse_lsn
 BACKUP_PURPOSE = "new-primary"
 CONNECT_SECONDS = 5
 # A transaction that has an id of its own writes a commit record: that is a write, and leaves nothing behind.
-LOOKS_BETWEEN = 10
 WRITE = "select pg_current_xact_id()"
 
 

@@ -6,16 +6,13 @@ from collections.abc import Iterator
 
 from pgaas.errors import KubernetesError
 from pgaas.kube.client import Api
-from pgaas.kube.databases import have_looked_at, is_left_waiting
+from pgaas.kube.databases import LOOKS_BETWEEN, have_looked_at, is_left_waiting
 from pgaas.kube.resources import JOB, POD, Kind, Object, dig, is_true, name_of
 from pgaas.kube.snapshot import CLUSTER_LABEL, HEALTHY, Snapshot
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject
 
 CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
-
-
-LOOKS_BETWEEN = 10
 
 
 class Unstick:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -183,7 +184,7 @@ def test_nothing_is_half_written(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Path if call == "replace" else registry.os, call, fail)
+    monkeypatch.setattr(Path if call == "replace" else os, call, fail)
     with pytest.raises((UsageError, KeyboardInterrupt)) as raised:
         write_primary(confs.root, "ic1", "prod", "dc2")
     assert file.read_bytes() == before

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 import yaml
 from tests.unit.kube.fakes import FakeServer, path_of
 from tests.unit.tools.fake_s3 import FakeS3
@@ -26,7 +27,9 @@ from pgaas.kube.resources import (
     SECRET,
     SERVICE,
 )
+from pgaas.operations import infra, infra_delete, infra_install, infra_release
 from pgaas.operations.infra import RELEASES, Release
+from pgaas.tools.versions import TOOLS, Found
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ISSUER = "pgaas-ca-issuer"
@@ -243,3 +246,14 @@ def charts_folder(folder: Path) -> Path:
         (folder / name).mkdir(parents=True)
         (folder / name / "Chart.yaml").touch()
     return folder
+
+
+def connect(world: InfraWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the operations on the infrastructure meet this world's clusters and programs, and not wait."""
+    monkeypatch.setattr(infra, "api_for", world.api)
+    for module in (infra_install, infra_release):
+        monkeypatch.setattr(module, "run", world.run)
+    for module in (infra_install, infra_release, infra_delete):
+        monkeypatch.setattr(module, "LOOK_EVERY", 0.001)
+    found = [Found(tool, "ok", "9.9.9") for tool in TOOLS]
+    monkeypatch.setattr(infra_install, "check_tools", lambda _: found)

@@ -9,16 +9,15 @@ import httpx2
 import pytest
 import yaml
 from tests.unit.kube.fakes import path_of, use_kubeconfig
-from tests.unit.operations.infra_worlds import CONFIG, InfraWorld, charts_folder, make_infra_world
+from tests.unit.operations.infra_worlds import CONFIG, InfraWorld, charts_folder, connect, make_infra_world
 from tests.unit.operations.told import Told
 from tests.unit.tools.fake_s3 import FakeS3
 
 from pgaas.errors import RefusedAsUnsafe, TimedOut
 from pgaas.kube.resources import CERTIFICATE, CONFIG_MAP, DATABASE, DEFINITION, NAMESPACE, SECRET, VOLUME
-from pgaas.operations import infra, infra_delete, infra_install, infra_release, infra_status
+from pgaas.operations import infra, infra_delete, infra_status
 from pgaas.operations.infra import OPERATOR, SEAWEEDFS
 from pgaas.operations.infra_install import Choices, Installed, install
-from pgaas.tools.versions import TOOLS, Found
 
 OPERATOR_IMAGE = "quay.io/x/cloudnative-pg:1.30.0"
 CONTROLLER_IMAGE = "quay.io/x/cert-manager-controller:v1.21.2"
@@ -32,13 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_s3: FakeS3) -> 
     use_kubeconfig(tmp_path, monkeypatch, yaml.safe_dump(CONFIG))
     world = make_infra_world(tmp_path / "root", shared_s3)
     charts_folder(world.root / "charts")
-    monkeypatch.setattr(infra, "api_for", world.api)
-    for module in (infra_install, infra_release):
-        monkeypatch.setattr(module, "run", world.run)
-    for module in (infra_install, infra_release, infra_delete):
-        monkeypatch.setattr(module, "LOOK_EVERY", 0.001)
-    found = [Found(tool, "ok", "9.9.9") for tool in TOOLS]
-    monkeypatch.setattr(infra_install, "check_tools", lambda _: found)
+    connect(world, monkeypatch)
     return world
 
 

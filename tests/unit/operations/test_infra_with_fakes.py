@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.unit.kube.fakes import failure, path_of, use_kubeconfig
-from tests.unit.operations.infra_worlds import CONFIG, InfraWorld, charts_folder, make_infra_world
+from tests.unit.operations.infra_worlds import CONFIG, InfraWorld, charts_folder, connect, make_infra_world
 from tests.unit.operations.told import Told
 from tests.unit.tools.fake_s3 import FakeS3
 
@@ -22,10 +22,9 @@ from pgaas.kube.resources import (
     STORAGE_CLASS,
     VOLUME_CLAIM,
 )
-from pgaas.operations import infra, infra_delete, infra_install, infra_release, infra_status
+from pgaas.operations import infra_delete, infra_status
 from pgaas.operations.infra import RELEASES
 from pgaas.operations.infra_install import Choices, install
-from pgaas.tools.versions import TOOLS, Found
 
 NAMES = [release.name for release in RELEASES]
 SECOND = [release.name for release in RELEASES if not release.first_only]
@@ -39,14 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_s3: FakeS3) -> 
     shared_s3.buckets = set()
     use_kubeconfig(tmp_path, monkeypatch, yaml.safe_dump(CONFIG))
     world = make_infra_world(tmp_path / "root", shared_s3)
-    monkeypatch.setattr(infra, "api_for", world.api)
-    for module in (infra_install, infra_release):
-        monkeypatch.setattr(module, "run", world.run)
-    for module in (infra_install, infra_release, infra_delete):
-        monkeypatch.setattr(module, "LOOK_EVERY", 0.001)
-    monkeypatch.setattr(
-        infra_install, "check_tools", lambda _: [Found(tool, "ok", "9.9.9") for tool in TOOLS]
-    )
+    connect(world, monkeypatch)
     return world
 
 
