@@ -73,10 +73,10 @@ def execute(
                         if line.strip() and take(line.decode(errors="replace")):
                             return 0, "", ""
         finally:
-            _hang_up(session)
+            hang_up(session)
 
 
-def _hang_up(session: Any) -> None:
+def hang_up(session: Any) -> None:
     """End the connection before its file descriptor is given back.
 
     httpx2 leaves a thread that reads from it. Closed under its hands, the descriptor's number goes to the

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pgaas.kube.execute import hang_up
+
 if TYPE_CHECKING:
     import httpx2
 
@@ -77,7 +79,7 @@ def _carry(
                 try:
                     _pump(session, near, over, complaints)
                 finally:
-                    _hang_up(session)
+                    hang_up(session)
         except Exception as error:
             # The near end sees its connection closed; this says why.
             complaints(" ".join(str(error).split()) or type(error).__name__)
@@ -113,9 +115,3 @@ def _send(session: Any, near: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while content := near.recv(CHUNK):
             session.send_bytes(bytes([DATA]) + content)
-
-
-def _hang_up(session: Any) -> None:
-    """End the connection before its file descriptor is given back; see `kube.execute`."""
-    with contextlib.suppress(Exception):
-        session.stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
