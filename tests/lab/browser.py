@@ -39,6 +39,9 @@ def ensure_installed() -> None:
         packages.install(missing)
 
 
+FORGET, ALL_TOOLS = "/settings/delete_application_state/", {"trans_ids": [None]}
+
+
 @contextmanager
 def chromium(
     playwright: Playwright, folder: Path, hosts: Mapping[str, str], root: Path | None = None
@@ -131,6 +134,25 @@ class Pgadmin:
         )
         return status, json.loads(text)
 
+    def leave(self, url: str) -> None:
+        """Go, and leave no query tool behind.
+
+        pgAdmin opens again what was open when the person left, with connections to where the primary was. A
+        tool that is open saves itself again, so its page goes first.
+        """
+        context = self.page.context
+        token = self.page.evaluate("[window.pgAdmin.csrf_token_header, window.pgAdmin.csrf_token]")
+        self.page.close()
+        page = context.new_page()
+        page.goto(f"{url}misc/ping")
+        page.evaluate(
+            """async ([[header, token], path, body]) => {
+                const headers = {'Content-Type': 'application/json', [header]: token};
+                await fetch(path, {method: 'DELETE', headers, body});
+            }""",
+            [token, FORGET, json.dumps(ALL_TOOLS)],
+        )
+
     def edit(self, name: str, **changes: str) -> str:
         """Change this person's own copy of a server, and return what connecting with it comes to.
 
@@ -173,8 +195,8 @@ def log_in(page: Page, url: str, person: str, password: str, group: str) -> Pgad
     refusal = try_to_log_in(page, url, person, password)
     assert refusal == "", refusal
     found = Pgadmin(page, group)
-    # pgAdmin opens again what was open when the person left: the query tools of an earlier test.
-    found.call("DELETE", "/settings/delete_application_state/", {"trans_ids": [None]})
+    # What a run that was cut off left.
+    found.call("DELETE", FORGET, ALL_TOOLS)
     page.reload()
     expect(page.get_by_text(f"{person} (ldap)")).to_be_visible(timeout=PATIENCE)
     return found

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from tests.lab.pair import Pair, Side
+from tests.lab.pair import CLUSTERS, Pair, Side, running
+from tests.lab.support import NAMESPACE
 from tests.lab.writer import Login
 
+SETTINGS = "confs/admin/local/observability.yaml"
 PROMETHEUS = "http://192.168.49.2:30090"
 # Where pods reach what runs on the lab's machine.
 EXPORTER = "192.168.49.1:9188"
@@ -102,11 +104,20 @@ class Load:
             connection.execute("update twin set text = 'x' where number = %s", [number])
         connection.execute("rollback")
 
+    def nudge(self) -> None:
+        """Have the operator look at the Cluster again and again: at rest it does nothing that takes time."""
+        command = ("-n", NAMESPACE, "annotate", CLUSTERS, self.side.cluster, "--overwrite")
+        count = 0
+        while not self.stop.wait(5):
+            count += 1
+            self.side.lab.kubectl(*command, f"try.pgaas.io/nudged={count}")
+        self.side.lab.kubectl(*command, "try.pgaas.io/nudged-")
+
     def run(self, work: Any) -> None:
         """Do one kind of work, and remember what it failed with."""
         try:
             work()
-        except psycopg.Error as error:
+        except (psycopg.Error, AssertionError) as error:
             self.failed.append(f"{work.__name__}: {error}")
 
 
@@ -115,16 +126,52 @@ def load(pair: Pair) -> Iterator[Load]:
     """Keep all kinds of work going on the primary."""
     side = pair.primary()
     side.sql(TABLES, "app_db")
-    running = Load(pair.login(), side)
+    clients = Load(pair.login(), side)
     threads = [
-        threading.Thread(target=running.run, args=(work,))
-        for work in (running.write, running.spill, running.wait, running.collide)
+        threading.Thread(target=clients.run, args=(work,))
+        for work in (clients.write, clients.spill, clients.wait, clients.collide, clients.nudge)
     ]
     for thread in threads:
         thread.start()
     try:
-        yield running
+        yield clients
     finally:
-        running.stop.set()
+        clients.stop.set()
         for thread in threads:
             thread.join(timeout=60)
+
+
+def pod_of(side: Side) -> dict[str, Any]:
+    """Return the pod that leads a side."""
+    return side.lab.get("pod", side.live()["status"]["currentPrimary"])
+
+
+def rewrite(pair: Pair, file: str, *changes: tuple[str, str]) -> None:
+    """Change a file of the tests' own root."""
+    path = pair.pgaas.root / file
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+def install(pair: Pair) -> None:
+    """Have the local infrastructure follow the files."""
+    done = pair.pgaas("infra", "install")
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def watched(pair: Pair) -> Iterator[None]:
+    """Ask often, and have pgaas's own numbers asked too; afterwards all is as it was shipped."""
+    shipped = (pair.pgaas.root / SETTINGS).read_text()
+    more = ("extraTargets: []", f"extraTargets: ['{EXPORTER}']")
+    rewrite(pair, SETTINGS, ("interval: 30s", "interval: 5s"), more)
+    install(pair)
+    try:
+        with running(pair.pgaas, "exporter", "--env", "local", "--listen", EXPORTER, "--interval", "10s"):
+            yield
+    finally:
+        (pair.pgaas.root / SETTINGS).write_text(shipped)
+        install(pair)

@@ -12,10 +12,10 @@ from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
-from tests.lab.metrics import EXPORTER, get, values
-from tests.lab.pair import Pair, Side, running
+from tests.lab import metrics
+from tests.lab.metrics import get, values
+from tests.lab.pair import Pair, Side
 from tests.lab.support import NAMESPACE, wait_until
-from tests.lab.test_pair_metrics import SETTINGS, install, rewrite
 
 pytestmark = pytest.mark.long
 
@@ -50,17 +50,11 @@ def active() -> set[str]:
 @pytest.fixture(scope="module")
 def watched(pair: Pair) -> Iterator[Pair]:
     """Have pgaas's own numbers asked for, and begin when nothing is wrong."""
-    shipped = (pair.pgaas.root / SETTINGS).read_text()
-    changes = (("interval: 30s", "interval: 5s"), ("extraTargets: []", f"extraTargets: ['{EXPORTER}']"))
-    rewrite(pair, SETTINGS, *changes)
-    install(pair)
-    with running(pair.pgaas, "exporter", "--env", "local", "--listen", EXPORTER, "--interval", "10s"):
+    with metrics.watched(pair):
         up = 'pgaas_up{ins="ic1"}'
         wait_until("both sides", lambda: values(up, "dc") == {("local1",): 1, ("local2",): 1})
         wait_until("silence", lambda: not active(), timeout=600)
         yield pair
-    (pair.pgaas.root / SETTINGS).write_text(shipped)
-    install(pair)
 
 
 def back_up(side: Side, name: str) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import yaml
 from dashboards.asked import Asked, asked
 from tests.charts import metrics as known
-from tests.lab.metrics import EXPORTER, Load, ask, get, load, values
-from tests.lab.pair import Pair, Side, running
+from tests.lab.metrics import Load, ask, get, load, pod_of, values, watched
+from tests.lab.pair import Pair, Side
 from tests.lab.support import NAMESPACE, wait_until
 
 LABELS = ("cluster", "ins", "env", "dc", "role", "namespace", "pod")
-SETTINGS = "confs/admin/local/observability.yaml"
 # A failed backup's, and those of replication slots, which a lone instance has none of.
 RARE = {
     "barman_cloud_cloudnative_pg_io_last_failed_backup_timestamp",
@@ -25,35 +23,10 @@ RARE = {
 PANELS = asked("ic1", "local")
 
 
-def rewrite(pair: Pair, file: str, *changes: tuple[str, str]) -> None:
-    path = pair.pgaas.root / file
-    text = path.read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text)
-
-
-def install(pair: Pair) -> None:
-    done = pair.pgaas("infra", "install")
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="module")
 def observed(pair: Pair) -> Iterator[Pair]:
-    """Ask often, and have pgaas's own numbers asked too; afterwards all is as it was shipped."""
-    shipped = (pair.pgaas.root / SETTINGS).read_text()
-    rewrite(
-        pair,
-        SETTINGS,
-        ("interval: 30s", "interval: 5s"),
-        ("extraTargets: []", f"extraTargets: ['{EXPORTER}']"),
-    )
-    install(pair)
-    with running(pair.pgaas, "exporter", "--env", "local", "--listen", EXPORTER, "--interval", "10s"):
+    with watched(pair):
         yield pair
-    (pair.pgaas.root / SETTINGS).write_text(shipped)
-    install(pair)
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +34,6 @@ def loaded(observed: Pair) -> Iterator[Load]:
     with load(observed) as work:
         yield work
     assert work.failed == []
-
-
-def pod_of(side: Side) -> dict[str, Any]:
-    return side.lab.get("pod", side.live()["status"]["currentPrimary"])
 
 
 def test_both_datacenters_instances_are_seen_and_say_whose_and_where_they_are(observed: Pair) -> None:
@@ -164,41 +133,3 @@ def test_changed_queries_are_asked_without_a_restart(observed: Pair) -> None:
         [status["restartCount"] for status in pod["status"]["containerStatuses"]] for pod in (before, after)
     ]
     assert restarts[0] == restarts[1]
-
-
-def plainly(side: Side) -> str:
-    """Return what an instance answers to a request without TLS."""
-    script = "exec 3<>/dev/tcp/localhost/9187; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
-    pod = pod_of(side)["metadata"]["name"]
-    command = ("exec", pod, "-c", "postgres", "--", "timeout", "10", "bash", "-c", script)
-    return side.lab.kubectl("-n", NAMESPACE, *command, check=False).stdout
-
-
-@pytest.fixture
-def over_tls(observed: Pair) -> Iterator[Pair]:
-    postgresql, settings = "confs/admin/local/postgresql.yaml", SETTINGS
-    plain, secure = "tls: false", "tls: true"
-
-    def change(old: str, new: str) -> None:
-        rewrite(observed, postgresql, (f"  {old}", f"  {new}"))
-        rewrite(observed, settings, (f"      {old}", f"      {new}"))
-        for side in observed.sides.values():
-            done = observed.pgaas("create", *side.target)
-            assert done.returncode == 0, done.stderr
-        install(observed)
-
-    change(plain, secure)
-    yield observed
-    change(secure, plain)
-
-
-def test_over_tls_the_servers_certificates_are_verified(over_tls: Pair) -> None:
-    for side in over_tls.sides.values():
-        config = side.lab.get("configmap", "otel-collector", "local-infra")["data"]["config.yaml"]
-        jobs = yaml.safe_load(config)["receivers"]["prometheus"]["config"]["scrape_configs"]
-        (job,) = [job for job in jobs if job["job_name"] == f"cnpg/{side.cluster}"]
-        assert job["tls_config"] == {"ca_file": "/etc/otel-tls/ca.crt", "server_name": f"{side.cluster}-rw"}
-        answer = f"up{{job='cnpg',dc='{side.dc}'}} == 1 and scrape_samples_scraped > 100"
-        wait_until(f"{side.dc} over TLS", lambda answer=answer: ask(answer))
-        # What is not TLS gets no answer: the numbers above can't have come in plain.
-        assert "cnpg_collector_up" not in plainly(side)

@@ -49,7 +49,9 @@ class Front:
     def person(self) -> Iterator[Pgadmin]:
         """Log in as the client's own person, in a new session."""
         with self.page() as page:
-            yield log_in(page, self.url, "ic1", "ic1", GROUP)
+            person = log_in(page, self.url, "ic1", "ic1", GROUP)
+            yield person
+            person.leave(self.url)
 
     def ask(self, server: str, sql: str, database: str = "app_db") -> list[list[str]]:
         """Log in anew, and ask a server something."""
