@@ -126,6 +126,11 @@ def lag(pair: Pair, *, writing_too: bool) -> float:
     primary = pair.primary()
     replica = pair.other(primary)
     primary.sql("create table if not exists marks (mark bigint)", "app_db")
+    primary.sql("select pg_switch_wal()")
+    wait_until(
+        "the table on the replica",
+        lambda: replica.sql("select count(*) from pg_class where relname = 'marks'", "app_db") == "1",
+    )
     mark = time.time_ns()
 
     def measured() -> float:
