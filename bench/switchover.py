@@ -121,39 +121,10 @@ def outage(pair: Pair, move: Callable[[Side, Side], None], resolve: Resolve) -> 
     return writer.gap()
 
 
-def lag(pair: Pair, *, writing_too: bool) -> float:
-    """Return the seconds from a commit on the primary until the replica shows it."""
-    primary = pair.primary()
-    replica = pair.other(primary)
-    primary.sql("create table if not exists marks (mark bigint)", "app_db")
-    primary.sql("select pg_switch_wal()")
-    wait_until(
-        "the table on the replica",
-        lambda: replica.sql("select count(*) from pg_class where relname = 'marks'", "app_db") == "1",
-    )
-    mark = time.time_ns()
-
-    def measured() -> float:
-        started = time.monotonic()
-        primary.sql(f"insert into marks values ({mark})", "app_db")
-        wait_until(
-            "the mark on the replica",
-            lambda: replica.sql(f"select count(*) from marks where mark = {mark}", "app_db") == "1",
-            timeout=600,
-        )
-        return time.monotonic() - started
-
-    if not writing_too:
-        return measured()
-    with client(pair, resolver(PRIMARY_NAME, DNS_SERVERS)):
-        return measured()
-
-
 def main() -> None:
     """Print each round, then medians and spread."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--lag", action="store_true", help="measure the replica's lag too: minutes each")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root, files = Path(folder) / "root", Path(folder) / "files"
@@ -163,9 +134,6 @@ def main() -> None:
         clean(pair)
         create_both(pair)
         measure(pair, chosen.rounds)
-        if chosen.lag:
-            print(f"replica lag, idle: {lag(pair, writing_too=False):.0f} s", flush=True)
-            print(f"replica lag under load: {lag(pair, writing_too=True):.0f} s", flush=True)
         clean(pair)
 
 
