@@ -186,11 +186,12 @@ def link(name: str, target: Path) -> None:
     plain = folder / name
     if plain.is_symlink() and plain.readlink() == target:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{name}.new"
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    temporary.replace(plain)
+    # Two processes may have waited for the same build, and come here at the same moment.
+    with building(plain):
+        temporary = folder / f".{name}.new"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        temporary.replace(plain)
 
 
 def source_folder(tool: Tool) -> Path:
