@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 
 from pgaas.config.checks_admin import check_admin
 from pgaas.config.environments import ADMIN_FOLDER, known, nearest
-from pgaas.config.load import Document, read_document
+from pgaas.config.load import Document, parse_document, read_document
 from pgaas.config.merge import merge
 from pgaas.config.models.backup import BackupFile
 from pgaas.config.models.clients import ClientsFile
@@ -80,9 +81,14 @@ class AdminEnvironment:
 
 
 class ConfigCache:
-    """Keep each environment's files, so that a thousand clients read them once."""
+    """Keep each environment's files, so that a thousand clients read them once.
 
-    def __init__(self) -> None:
+    `drafts` are contents that files are to have, by their path below the root: they are read in the place of
+    what is on the disk.
+    """
+
+    def __init__(self, drafts: Mapping[str, bytes] | None = None) -> None:
+        self.drafts = dict(drafts or {})
         self._environments: dict[tuple[Path, str], AdminEnvironment] = {}
         self._users: dict[Path, str] = {}
 
@@ -90,7 +96,7 @@ class ConfigCache:
         """Return an environment's files, read at the first call."""
         key = (root, team_env)
         if key not in self._environments:
-            self._environments[key] = load_admin(root, team_env)
+            self._environments[key] = load_admin(root, team_env, self.drafts)
         return self._environments[key]
 
     def users_folder(self, root: Path) -> str:
@@ -125,15 +131,22 @@ def file_models(team_env: str) -> dict[str, type[BaseModel]]:
     return models
 
 
-def load_admin(root: Path, team_env: str) -> AdminEnvironment:
-    """Read and check all files of an environment. Raise ConfigError only if its folder is not there."""
+def load_admin(root: Path, team_env: str, drafts: Mapping[str, bytes] | None = None) -> AdminEnvironment:
+    """Read and check all files of an environment, or their drafts.
+
+    Raise ConfigError only if its folder is not there.
+    """
     folder = (ADMIN_FOLDER / team_env).as_posix()
     models = file_models(team_env)
     issues = _unknown_files(root / folder, folder, sorted(models), team_env)
     documents: dict[str, Document] = {}
     validated: dict[str, BaseModel] = {}
     for name, model in models.items():
-        document = documents[name] = read_document(root / folder / f"{name}.yaml", root)
+        file = f"{folder}/{name}.yaml"
+        draft = (drafts or {}).get(file)
+        document = documents[name] = (
+            read_document(root / file, root) if draft is None else parse_document(file, draft)
+        )
         found, problems = validate(document, model)
         issues += problems
         if found is not None:

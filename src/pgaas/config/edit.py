@@ -94,8 +94,8 @@ def _escape(character: str) -> str:
 
 
 def _change(text: str, place: Path, path: Path, value: Any) -> str:
-    root = _read(text)
-    holder = _map_at(root, place)
+    root = read(text)
+    holder = map_at(root, place)
     key, *rest = path
     below = holder.get(key)
     if rest and below is not None and below.kind == "map":
@@ -110,11 +110,11 @@ def _change(text: str, place: Path, path: Path, value: Any) -> str:
         return text
     if value is None:
         return _remove(text, holder, key)
-    columns = [_column(text, each.children[0].start) for each in (_map_at(root, place[:-1]), holder)]
+    columns = [column_of(text, each.children[0].start) for each in (map_at(root, place[:-1]), holder)]
     return _put(text, holder, key, value, " " * max(1, columns[1] - columns[0]))
 
 
-def _read(text: str) -> Node:
+def read(text: str) -> Node:
     """Return the whole text's value. The text is valid: whoever called has read it."""
     top = Node("list", 0, len(text), flow=True)
     stack = [top]
@@ -142,7 +142,8 @@ def _read(text: str) -> Node:
     return top.children[0]
 
 
-def _map_at(root: Node, place: Path) -> Node:
+def map_at(root: Node, place: Path) -> Node:
+    """Return the map at a place. Raise CannotEdit if it is not written out, or empty."""
     node = root
     for key in place:
         below = node.get(key)
@@ -164,42 +165,43 @@ def _put(text: str, holder: Node, key: str, value: Any, step: str) -> str:
     written = text[old.start : old.end]
     if (old.kind in ("map", "list") and not old.flow) or "#" in written or written.endswith(("\n", "\r")):
         raise CannotEdit(f"{key} takes several lines")
-    return _spliced(text, (old.start, old.end, ("" if written else " ") + inline(value)))
+    return spliced(text, (old.start, old.end, ("" if written else " ") + inline(value)))
 
 
 def _add(text: str, holder: Node, key: str, value: Any, step: str) -> str:
     """Add a key at a map's end."""
     if holder.flow:
-        return _add_in_flow(text, holder, f"{inline(key)}: {inline(value)}")
-    column = _column(text, holder.children[0].start)
+        return in_flow(text, holder, f"{inline(key)}: {inline(value)}")
+    column = column_of(text, holder.children[0].start)
     indent = " " * column
     lines = [f"{indent}{inline(key)}: {inline(value)}"]
     if isinstance(value, dict):
         below = [f"{indent}{step}{inline(name)}: {inline(each)}" for name, each in value.items()]
         lines = [f"{indent}{inline(key)}:", *below]
-    return _spliced(text, _new_lines(text, holder.end, column, lines))
+    return spliced(text, new_lines(text, holder.end, column, lines))
 
 
-def _add_in_flow(text: str, holder: Node, written: str) -> str:
+def in_flow(text: str, holder: Node, written: str) -> str:
+    """Add a key to a map in braces."""
     if holder.children:
         place = holder.children[-1].end
-        return _spliced(text, (place, place, f", {written}"))
-    return _spliced(text, (holder.end - 1, holder.end - 1, written))
+        return spliced(text, (place, place, f", {written}"))
+    return spliced(text, (holder.end - 1, holder.end - 1, written))
 
 
 def _put_elements(text: str, old: Node, wanted: Sequence[Any]) -> str:
     """Change a list of one element a line: add what is missing at its end, take away what is not wanted."""
-    column = _column(text, old.start)
+    column = column_of(text, old.start)
     present = [child.value for child in old.children]
     lines = [f"{' ' * column}- {inline(value)}" for value in wanted if value not in present]
-    splices = [_new_lines(text, old.end, column, lines)]
+    splices = [new_lines(text, old.end, column, lines)]
     for child in old.children:
         if child.value not in wanted:
-            start = _line_start(text, child.start)
+            start = line_start(text, child.start)
             if text[start : child.start].strip(" ") != "-":
                 raise CannotEdit("its elements do not have a line each")
             splices.append(_no_lines(text, start, [child]))
-    return _spliced(text, *splices)
+    return spliced(text, *splices)
 
 
 def _remove(text: str, holder: Node, key: str) -> str:
@@ -211,14 +213,15 @@ def _remove(text: str, holder: Node, key: str) -> str:
     if len(holder.children) == 2 and not holder.flow:
         raise CannotEdit(f"{key} is all there is")
     if holder.flow:
-        return _remove_from_flow(text, holder, place)
-    start = _line_start(text, pair[0].start)
+        return out_of_flow(text, holder, place)
+    start = line_start(text, pair[0].start)
     if text[start : pair[0].start].strip(" "):
         raise CannotEdit(f"{key} does not begin its line")
-    return _spliced(text, _no_lines(text, start, pair))
+    return spliced(text, _no_lines(text, start, pair))
 
 
-def _remove_from_flow(text: str, holder: Node, place: int) -> str:
+def out_of_flow(text: str, holder: Node, place: int) -> str:
+    """Take a key out of a map in braces; `place` is where it is among the children."""
     pairs, (key, value) = holder.children, holder.children[place : place + 2]
     start, end = key.start, value.end
     if place + 2 < len(pairs):
@@ -227,32 +230,33 @@ def _remove_from_flow(text: str, holder: Node, place: int) -> str:
         start = pairs[place - 1].end
     if "#" in text[start:end]:
         raise CannotEdit("a comment stands in what is to go")
-    return _spliced(text, (start, end, ""))
+    return spliced(text, (start, end, ""))
 
 
-def _new_lines(text: str, after: int, column: int, lines: Sequence[str]) -> Splice:
+def new_lines(text: str, after: int, column: int, lines: Sequence[str]) -> Splice:
     """Insert lines below a block, and below the comments that its indentation makes a part of it."""
-    place = _line_end(text, after)
+    place = line_end(text, after)
     while (found := COMMENT_LINE.match(text, place)) and len(found[1]) >= column:
         place = found.end()
-    end = _line_break(text)
+    end = line_break(text)
     start = "" if text[place - 1] in "\r\n" or not lines else end
     return place, place, start + "".join(line + end for line in lines)
 
 
 def _no_lines(text: str, start: int, nodes: Sequence[Node]) -> Splice:
     """Take away the lines of some values, all but their comments."""
-    end = _line_end(text, nodes[-1].end)
+    end = line_end(text, nodes[-1].end)
     indent = text[start : nodes[0].start].replace("-", " ")
     kept, place = [], start
     for leaf in [*(leaf for node in nodes for leaf in _leaves(node)), Node("scalar", end, end)]:
         kept += COMMENT.findall(text, place, leaf.start)
         place = leaf.end
-    line_break = _line_break(text)
-    return start, end, "".join(f"{indent}{comment}{line_break}" for comment in kept)
+    ending = line_break(text)
+    return start, end, "".join(f"{indent}{comment}{ending}" for comment in kept)
 
 
-def _spliced(text: str, *splices: Splice) -> str:
+def spliced(text: str, *splices: Splice) -> str:
+    """Return the text with its parts replaced."""
     for start, end, written in sorted(splices, reverse=True):
         text = text[:start] + written + text[end:]
     return text
@@ -264,11 +268,12 @@ def _leaves(node: Node) -> list[Node]:
     return [leaf for child in node.children for leaf in _leaves(child)]
 
 
-def _line_start(text: str, place: int) -> int:
+def line_start(text: str, place: int) -> int:
+    """Return where the line of a place begins."""
     return max(text.rfind("\n", 0, place), text.rfind("\r", 0, place)) + 1
 
 
-def _line_end(text: str, place: int) -> int:
+def line_end(text: str, place: int) -> int:
     """Return where the next line begins; a text of several lines (|) ends there already."""
     if text[place - 1] in "\r\n":
         return place
@@ -276,10 +281,12 @@ def _line_end(text: str, place: int) -> int:
     return found.end() if found else len(text)
 
 
-def _line_break(text: str) -> str:
+def line_break(text: str) -> str:
+    """Return what ends the lines of a text."""
     found = LINE_BREAK.search(text)
     return found[0] if found else "\n"
 
 
-def _column(text: str, place: int) -> int:
-    return place - _line_start(text, place)
+def column_of(text: str, place: int) -> int:
+    """Return how far a place is from its line's beginning."""
+    return place - line_start(text, place)

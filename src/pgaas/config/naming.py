@@ -114,6 +114,21 @@ def s3_secret_name(target: Target) -> str:
     return f"{cluster_name(target)}-s3"
 
 
+def bucket_name(ins: str, team_env: str) -> str:
+    """Return what a new client's bucket is called, unless the platform team names it otherwise."""
+    return f"{ins}-backups" if team_env == "local" else f"{ins}-{team_env}-backups"
+
+
+def s3_credentials_name(ins: str) -> str:
+    """Return the name of the Secret that a new client's S3 keys are put into, outside local."""
+    return f"{ins}-s3-credentials"
+
+
+def bind_password_name(ins: str) -> str:
+    """Return the name of the Secret with the password by which a new client's pgAdmin binds."""
+    return f"{ins}-ldap-bind-password"
+
+
 def monitoring_queries_name(target: Target) -> str:
     """Return the name of the ConfigMap that holds pgaas's own metrics queries."""
     return f"{cluster_name(target)}-monitoring-queries"

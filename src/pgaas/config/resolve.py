@@ -13,7 +13,7 @@ from pgaas.config.admin import MERGED_FILES, AdminEnvironment, ConfigCache, chec
 from pgaas.config.checks_user import Offer, check_user
 from pgaas.config.directory import directory_of
 from pgaas.config.environments import Environment, check_target
-from pgaas.config.load import USER_FILE_LIMIT, Document, read_document
+from pgaas.config.load import USER_FILE_LIMIT, Document, parse_document, read_document
 from pgaas.config.merge import Layer, merge, trace
 from pgaas.config.models.clients import Allow, Client
 from pgaas.config.models.merged import MergedConfig, MergedPostgresql
@@ -109,6 +109,8 @@ def read_user_file(root: Path, ins: str, environment: Environment, cache: Config
     if not real.is_relative_to(f"{folder}/{ins}"):
         issue = ConfigIssue(file.as_posix(), 0, "", f"is a link that leads out of confs/users/{ins}")
         return Document(file.as_posix(), None, {}, (issue,))
+    if (draft := cache.drafts.get(file.as_posix())) is not None:
+        return parse_document(file.as_posix(), draft)
     if not real.parent.is_dir():
         raise missing_user_file(root, ins, environment)
     return read_document(path, root, USER_FILE_LIMIT)
