@@ -46,7 +46,7 @@ def add_block(text: str, place: Path, key: str, value: Mapping[str, Any]) -> str
 
 
 def remove_block(text: str, place: Path, key: str) -> str:
-    """Return a valid YAML text without a key of the map at `place`, and without the comments that belong to it.
+    """Return a valid YAML text without a key of the map at `place`, and without its comments.
 
     A map that loses its last key is written as {}. Raise CannotEdit if the way in which the text is written
     does not allow it. The caller compares.
@@ -95,11 +95,10 @@ def _added(text: str, place: Path, key: str, value: Mapping[str, Any]) -> str:
     column = column_of(text, first.start)
     below = next((each for each in holder.children[1::2] if each.kind == "map" and not each.flow), None)
     step = column_of(text, below.children[0].start) - column if below and below.children else STEP
-    indent = " " * column
-    lines = [f"{indent}{line}" for line in _lines(key, value, max(1, step))]
+    written = [f"{' ' * column}{line}" for line in _lines(key, value, max(1, step))]
     if first is not last and _blanks_before(text, _start_of(text, last)):
-        lines.insert(0, "")
-    return spliced(text, new_lines(text, holder.end, column, lines))
+        written.insert(0, "")
+    return spliced(text, new_lines(text, holder.end, column, written))
 
 
 def _lines(key: str, value: Mapping[str, Any], step: int) -> Iterator[str]:
