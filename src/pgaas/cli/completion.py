@@ -43,6 +43,43 @@ def datacenters(given: Mapping[str, Any], incomplete: str) -> list[str]:
     return _matching((str(name) for name in names), incomplete)
 
 
+def registered(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the clients of clients.yaml, for the environment if one is given, and those with a folder."""
+    root = _root(given)
+    if root is None:
+        return []
+    env = given.get("env")
+    names = [_team(env)] if env else _folders(root / "confs" / "admin")
+    files = [_yaml(root / "confs" / "admin" / name / "clients.yaml") for name in names]
+    own = [str(ins) for file in files for ins in _mapping(file, "clients")]
+    return sorted(set(_matching(own, incomplete)) | set(clients(given, incomplete)))
+
+
+def profiles(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the sizes that an environment offers, or any does."""
+    root = _root(given)
+    if root is None:
+        return []
+    env = given.get("env")
+    names = [_team(env)] if env else _folders(root / "confs" / "admin")
+    files = [_yaml(root / "confs" / "admin" / name / "postgresql.yaml") for name in names]
+    return _matching((str(name) for file in files for name in _mapping(file, "storageProfiles")), incomplete)
+
+
+def places(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the environment's datacenters, whoever is in them."""
+    return datacenters({**given, "ins": None, "dc": None}, incomplete)
+
+
+def new_environments(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the fixed environments, and the sub-environments that any client has."""
+    return _matching([*FIXED, *environments({**given, "ins": None}, "")], incomplete)
+
+
+def _team(env: object) -> str:
+    return str(env) if env in FIXED else "hp"
+
+
 def _root(given: Mapping[str, Any]) -> Path | None:
     """Return the folder given, or the nearest one upwards that looks like a root."""
     named = given.get("root") or os.environ.get("PGAAS_ROOT")

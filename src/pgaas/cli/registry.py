@@ -18,6 +18,10 @@ COMMANDS = {
         "template": "Print the Kubernetes objects of a cluster.",
         "template-infra": "Print the Kubernetes objects of the local infrastructure.",
     },
+    "Clients": {
+        "client": "Register a client, take one out, list them.",
+        "list": "Show all clusters: what is configured, what is live, what differs.",
+    },
     "The local environment": {
         "infra": "Install, try and remove what a local datacenter needs.",
     },
@@ -45,6 +49,11 @@ COMMANDS = {
     },
 }
 GROUPS = {
+    "client": {
+        "add": "Register a client in an environment: clients.yaml and a databases.yaml.",
+        "remove": "Take a client out of the files, once nothing of it lives.",
+        "list": "Show who is a client: profile, datacenters, live clusters, differences.",
+    },
     "infra": {
         "install": "Install what is missing: operators, S3, LDAP, observability.",
         "status": "Show how each part is; exit 9 when one is not as it should be.",

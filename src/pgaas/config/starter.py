@@ -1,4 +1,4 @@
-"""The databases.yaml that a client begins with: one database, one role, and words about what else there is."""
+"""The databases.yaml that a client begins with: one database, one role, and where to read on."""
 
 from __future__ import annotations
 

@@ -62,10 +62,13 @@ class Api:
         kind: Kind,
         namespace: str | None = None,
         *,
-        labels: Mapping[str, str] | None = None,
+        labels: Mapping[str, Any] | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
-        """Return the objects of a kind in a namespace (None: in all), those with these labels and fields."""
+        """Return the objects of a kind in a namespace (None: in all), those with these labels and fields.
+
+        A label's value may be one of lightkube's operators.
+        """
         asked = self._asked("list", kind, "", namespace)
         where = {"namespace": namespace or "*"} if kind.namespaced else {}
 

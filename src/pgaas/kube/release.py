@@ -7,13 +7,15 @@ import binascii
 import gzip
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pgaas.errors import KubernetesError
 from pgaas.kube.client import Api
 from pgaas.kube.resources import SECRET, Object, dig, name_of
 
+SUPERSEDED = "superseded"
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
 # A helm that is still at work gets this long before its record counts as left behind.
 SETTLE_SECONDS = 20.0
@@ -21,7 +23,10 @@ SETTLE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Release:
-    """One revision of a release, as Helm recorded it; `manifest` is what it applied, `age` in seconds."""
+    """One revision of a release, as Helm recorded it; `manifest` is what it applied, `age` in seconds.
+
+    `values` are those that it was given: they may hold secrets.
+    """
 
     name: str
     revision: int
@@ -29,6 +34,7 @@ class Release:
     secret: str
     age: float
     manifest: str
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def release_records(api: Api, name: str, namespace: str) -> list[Release]:
@@ -42,6 +48,33 @@ def latest_release(api: Api, name: str, namespace: str) -> Release | None:
     """Return the newest record, or None if Helm knows no such release."""
     records = release_records(api, name, namespace)
     return records[-1] if records else None
+
+
+def current_releases(api: Api, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], Release | None]:
+    """Return the newest record of each wanted release, by namespace and name, with one request for all.
+
+    None stands for a record that cannot be read; of those that can, the manifest is left out, for together
+    they are large.
+    """
+    from lightkube.operators import not_equal
+
+    found: dict[tuple[str, str], Release | None] = {}
+    for secret in api.find(SECRET, labels={"owner": "helm", "status": not_equal(SUPERSEDED)}):
+        key = (
+            str(dig(secret, "metadata", "namespace", default="")),
+            str(dig(secret, "metadata", "labels", "name", default="")),
+        )
+        if key not in wanted:
+            continue
+        try:
+            record = replace(_record(secret), manifest="")
+        except KubernetesError:
+            found.setdefault(key, None)
+            continue
+        known = found.get(key)
+        if known is None or known.revision < record.revision:
+            found[key] = record
+    return found
 
 
 def drop_stuck_release(
@@ -91,4 +124,5 @@ def _record(secret: Object) -> Release:
         secret=name_of(secret),
         age=max(time.time() - float(touched), 0.0) if touched.isdigit() else float("inf"),
         manifest=dig(content, "manifest", default=""),
+        values=dig(content, "config", default={}),
     )

@@ -148,7 +148,7 @@ def _changes(
         raise UsageError(
             f"{ins} is a client in {environment.env} already",
             where=f"{old.file}:{old.line((CLIENTS, ins))} and {file}",
-            next_step=f"change it in these files; `pgaas explain --ins {ins} --env {environment.env}` shows it",
+            next_step=f"change it in these files; pgaas explain --ins {ins} --env {environment.env}",
         )
     changes = []
     if not there:

@@ -73,6 +73,16 @@ def judge(snapshot: Snapshot, expected: Expected) -> Seen:
     return Seen(tuple(items), hopeless)
 
 
+def judge_alone(cluster: Object, expected: Expected) -> list[Item]:
+    """Return the items that a Cluster tells by itself: phase, instances, roles, the archive."""
+    snapshot = Snapshot(name_of(cluster), "", cluster, [], [], [], [])
+    items = [_phase(snapshot), _instances(cluster, expected)]
+    if not is_following(cluster):
+        items += [_role(cluster, role) for role in expected.roles]
+        items += [_absent_role(cluster, role) for role in expected.absent]
+    return [*items, _archive(snapshot)]
+
+
 def held_back(cluster: Object) -> str:
     """Say what somebody has set that keeps a cluster from its work, or return an empty string.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,47 @@ class Silent:
 
     def command(self, text: str) -> None:
         """Drop the report."""
+
+
+class Patient(Silent):
+    """A step that is shown only if it takes longer than a moment: what is quick is not worth a line."""
+
+    def __init__(self, progress: Progress, after: float = 1.0) -> None:
+        self._progress = progress
+        self._after = after
+        self._name = ""
+        self._since = 0.0
+        self._shown = False
+
+    def started(self, step: str) -> None:
+        """Open the step, and show nothing yet."""
+        self._name, self._since, self._shown = step, time.monotonic(), False
+
+    def detail(self, text: str) -> None:
+        """Say what the step waits for, if it has taken a while."""
+        if self._late():
+            self._progress.detail(text)
+
+    def advanced(self, done: int, total: int) -> None:
+        """Say how far the step has come, if it has taken a while."""
+        if self._late():
+            self._progress.advanced(done, total)
+
+    def finished(self, text: str = "") -> None:
+        """Close the step, if it was shown."""
+        if self._shown:
+            self._progress.finished(text)
+
+    def failed(self, text: str) -> None:
+        """Close the step as failed, if it was shown."""
+        if self._shown:
+            self._progress.failed(text)
+
+    def _late(self) -> bool:
+        if not self._shown and time.monotonic() - self._since >= self._after:
+            self._shown = True
+            self._progress.started(self._name)
+        return self._shown
 
 
 @dataclass
