@@ -52,44 +52,20 @@ class _Beside:
 def change_files(changes: Sequence[FileChange], by_hand: str, *, keep: Path) -> None:
     """Change files in this order: all of them or, whatever stops it, none.
 
-    All that needs space is written before the first file changes: what is left are renames, in which no
-    signal is heard. A process that is killed there (SIGKILL) may have changed the first files only, each
+    All that needs space is written before the first file changes: what is left are renames. Signals are heard
+    afterwards. A process that is killed between two files (SIGKILL) has changed the first ones only, each
     whole. Folders are made as needed, and those below `keep` that are left empty go. Raise UsageError with
     what to do by hand if the file system refuses.
     """
-    beside = _Beside()
-    where = changes[0].path
     finished = False
     try:
-        for change in changes:
-            where = change.path
-            _prepare(change, beside)
         with deaf():
-            try:
-                for each in beside.prepared:
-                    where = each.change.path
-                    _carry_out(each)
-            except BaseException:
-                _undo(beside.prepared)
-                raise
-            beside.folders.clear()
-            for change in changes:
-                if change.after is None:
-                    _remove_empty(change.path.parent, keep)
+            _change(changes, by_hand, keep)
             finished = True
     except KeyboardInterrupt as interrupt:
         if finished:
             raise KeyboardInterrupt("all files were changed by then: nothing is left to do") from interrupt
         raise
-    except OSError as error:
-        raise UsageError(
-            f"can't write {_name_of(where, changes)}: {error.strerror or error}; nothing was changed",
-            where=str(where),
-            next_step=f"mend this, or do it by hand: {by_hand}",
-        ) from error
-    finally:
-        with deaf():
-            _tidy(beside)
 
 
 @contextlib.contextmanager
@@ -97,17 +73,45 @@ def deaf() -> Iterator[None]:
     """Hear signals that would stop the program only when the block has ended."""
     heard: list[int] = []
     before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING:
-            if callable(signal.getsignal(number)):
-                before[number] = signal.signal(number, lambda got, _: heard.append(got))
     try:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOPPING:
+                if callable(handler := signal.getsignal(number)):
+                    before[number] = handler
+                    signal.signal(number, lambda got, _: heard.append(got))
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         if heard:
             signal.raise_signal(heard[0])
+
+
+def _change(changes: Sequence[FileChange], by_hand: str, keep: Path) -> None:
+    beside = _Beside()
+    where = changes[0].path
+    try:
+        for change in changes:
+            where = change.path
+            _prepare(change, beside)
+        for each in beside.prepared:
+            where = each.change.path
+            _carry_out(each)
+        beside.folders.clear()
+    except BaseException as error:
+        _undo(beside.prepared)
+        if not isinstance(error, OSError):
+            raise
+        raise UsageError(
+            f"can't write {_name_of(where, changes)}: {error.strerror or error}; nothing was changed",
+            where=str(where),
+            next_step=f"mend this, or do it by hand: {by_hand}",
+        ) from error
+    finally:
+        _tidy(beside)
+    for change in changes:
+        if change.after is None:
+            _remove_empty(change.path.parent, keep)
 
 
 def _prepare(change: FileChange, beside: _Beside) -> None:

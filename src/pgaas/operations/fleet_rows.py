@@ -155,7 +155,7 @@ def differing(old: Any, new: Any, path: str = "") -> Iterator[str]:
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from differing(before, after, f"{path}.{index}")
-    elif old != new:
+    elif old != new or isinstance(old, bool) != isinstance(new, bool):
         yield path
 
 

@@ -89,13 +89,16 @@ class FakeServer:
             return httpx2.Response(200, json=self.objects[path])
         last = path.rpartition("/")[2]
         prefix = f"{path}/"
-        wanted = dict(part.split("=", 1) for part in query.get("labelSelector", "").split(",") if part)
+        selector = [part for part in query.get("labelSelector", "").split(",") if part]
+        wanted = dict(part.split("=", 1) for part in selector if "!=" not in part)
+        unwanted = [tuple(part.split("!=", 1)) for part in selector if "!=" in part]
         everywhere = not path.startswith(("/api/v1/namespaces/", "/apis/")) or "/namespaces/" not in path
         items = [
             obj
             for where, obj in self.objects.items()
             if (where.startswith(prefix) or (everywhere and f"/{last}/" in where))
             and wanted.items() <= (obj["metadata"].get("labels") or {}).items()
+            and not (obj["metadata"].get("labels") or {}).items() & set(unwanted)
         ]
         if last.endswith("s") and (items or "-" not in last):
             return httpx2.Response(200, json={"items": items, "metadata": {"resourceVersion": "1"}})
