@@ -71,6 +71,7 @@ def _real(resolved: ResolvedClient, values: GeneratedValues) -> Iterator[Todo]:
 
 def _secrets(resolved: ResolvedClient, values: GeneratedValues) -> Iterator[Todo]:
     space, where = values.cluster.namespace, _place(resolved)
+    yield Todo("namespace", space, where, "the Secrets below go into it before `pgaas create`")
     if not values.s3.create_secret:
         name = f"{space}/{values.s3.secret_name}"
         yield Todo("Secret", name, where, "keys accessKey and secretKey, from Vault")

@@ -149,13 +149,15 @@ def add_two_primaries(rows: Sequence[Row]) -> None:
 
 def differing(old: Any, new: Any, path: str = "") -> Iterator[str]:
     """Return the paths at which two trees differ; what is missing counts as null."""
+    if old == new:
+        return
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys([*old, *new]):
             yield from differing(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from differing(before, after, f"{path}.{index}")
-    elif old != new or isinstance(old, bool) != isinstance(new, bool):
+    else:
         yield path
 
 

@@ -151,7 +151,7 @@ def test_a_signal_at_any_line_leaves_all_or_none(tmp_path: Path, make: Any, numb
 
 
 def interrupted(changes: list[FileChange], folder: Path, line: int, number: int) -> tuple[bool, str]:
-    """Change files, with a signal before the n-th line of the module; say whether it came, and what was said."""
+    """Change files, with a signal before the n-th line of the module; say if it came, and what was said."""
     left = [line]
 
     def trace(frame: Any, event: str, _: Any) -> Any:
@@ -198,6 +198,6 @@ def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path) -> None:
     changes = addition(tmp_path)
     (tmp_path / "users/ic7").write_text("no folder")
     before = tree(tmp_path)
-    with pytest.raises(UsageError, match="Not a directory|File exists"):
+    with pytest.raises(UsageError, match=r"Not a directory|File exists"):
         apply(changes, tmp_path)
     assert tree(tmp_path) == before

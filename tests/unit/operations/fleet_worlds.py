@@ -1,4 +1,4 @@
-"""Many clients in two datacenters, each an API server in memory, as the operators and Helm would leave them."""
+"""Many clients in two datacenters, each an API server in memory, as operators and Helm leave them."""
 
 from __future__ import annotations
 

@@ -84,6 +84,7 @@ def test_what_a_person_must_see_to_has_the_names_that_the_values_have(confs: Con
     pgadmin: Any = values.pgadmin4
     assert f"ic7-prod/{pgadmin.ldap.bind_password.secret_name}" in names(added, "Secret")
     assert f"ic7-prod/{pgadmin.default_password.secret_name}" in names(added, "Secret")
+    assert names(added, "namespace") == ["ic7-prod"] * 2
     assert names(added, "S3 bucket") == ["ic7-prod-backups"] * 2
     assert names(added, "LDAP entry") == ["cn=pgadmin-ic7,ou=services,dc=example,dc=com"]
     assert names(added, "DNS name") == [
@@ -200,7 +201,7 @@ def test_a_file_of_the_clients_that_would_not_resolve_is_found_before_anything_i
 
 
 def test_files_that_have_issues_already_are_to_be_mended_first(confs: Confs) -> None:
-    confs.replace(CLIENTS.format("prod"), "storageProfile: XXL", "storageProfile: XXXL")
+    confs.replace(CLIENTS.format("prod"), "storageProfile: XXL", "storageProfile: Z9")
     with pytest.raises(ConfigError) as refused:
         add_client(confs.root, "ic7", "prod", PROD)
     assert "mend these first" in refused.value.next_step

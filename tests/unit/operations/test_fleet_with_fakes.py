@@ -1,4 +1,4 @@
-"""The fleet: few requests, every difference, and no datacenter that is down keeps the others from being told."""
+"""The fleet: few requests, every difference, and no datacenter that is down hides the others."""
 
 from __future__ import annotations
 
@@ -285,4 +285,4 @@ def test_paths_at_which_trees_differ() -> None:
     assert list(differing(old, {"a": {"b": 2, "c": [1, {"d": 3}]}, "f": 1, "g": [1, 2]})) == [
         "a.b", "a.c.1.d", "g", "f",
     ]  # fmt: skip
-    assert list(differing({"a": 1}, {"a": True})) == ["a"]
+    assert list(differing({"a": None}, {})) == []
