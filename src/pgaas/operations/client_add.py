@@ -12,6 +12,7 @@ from typing import Any
 from pgaas.config.admin import AdminEnvironment, ConfigCache
 from pgaas.config.changes import FileChange, change_files
 from pgaas.config.environments import (
+    ADMIN_FOLDER,
     FIXED_ENVIRONMENTS,
     SHARED_ENVIRONMENT,
     USER_FILE,
@@ -91,21 +92,28 @@ def add_client(root: Path, ins: str, env: str, wish: Wish, *, dry_run: bool = Fa
 
 def diff_of(changes: Sequence[FileChange]) -> list[str]:
     """Return the lines of a unified diff in which no secret is to be seen."""
-    from pgaas.config.blocks import masked
-    from pgaas.config.validate import SECRET_KEYS
-
     found: list[str] = []
     for change in changes:
-        before, after = (
-            masked(content.decode(), SECRET_KEYS).splitlines() if content is not None else []
-            for content in (change.before, change.after)
-        )
+        before, after = (_shown(change.name, content) for content in (change.before, change.after))
         names = (
             f"a/{change.name}" if change.before is not None else "/dev/null",
             f"b/{change.name}" if change.after is not None else "/dev/null",
         )
         found += difflib.unified_diff(before, after, *names, lineterm="")
     return found
+
+
+def _shown(name: str, content: bytes | None) -> list[str]:
+    """Return a file's lines without secrets, which only the platform team's files can hold."""
+    from pgaas.config.blocks import masked
+    from pgaas.config.validate import SECRET_KEYS
+
+    if content is None:
+        return []
+    if not name.startswith(f"{ADMIN_FOLDER}/"):
+        # A client may have written anything.
+        return content.decode(errors="replace").splitlines()
+    return masked(content.decode(), SECRET_KEYS).splitlines()
 
 
 def _environment(root: Path, ins: str, env: str, wish: Wish) -> Environment:
@@ -227,9 +235,11 @@ def _refuse_other_wishes(old: Document, ins: str, registered: Any, wish: Wish) -
         "datacenters": list(wish.datacenters) or None,
         "s3Bucket": wish.bucket,
         "networkPolicy": {"allowedCIDRs": list(wish.cidrs)} if wish.cidrs else None,
+        "ldapCredentials": None if wish.pgadmin else False,
+        "replication": None if wish.replicated else False,
     }
     for key, value in wanted.items():
-        if value is not None and says.get(key) != value:
+        if value is not None and says.get(key, False) != value:
             raise UsageError(
                 f"{ins} is registered already, with another {key}",
                 where=f"{old.file}:{old.line((CLIENTS, ins, key))}",

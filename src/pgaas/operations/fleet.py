@@ -44,6 +44,7 @@ from pgaas.render.build import build_values
 # One look may hang: longer than this nobody waits for it.
 DEADLINE = 30.0
 LOOK_EVERY = 0.1
+CURRENT = "the current context"
 Key = tuple[str, str]
 Place = tuple[str, str]
 
@@ -107,7 +108,8 @@ def fleet(root: Path, env: str | None, progress: Progress, *, everything: bool =
     scope = _scope(root, env, cache)
     wanted = {(namespace(each), cluster_name(each)) for each in scope.targets}
     shown = Patient(progress)
-    with step(shown, f"looking at {len(scope.targets)} clusters in {len(scope.contexts)} contexts"):
+    where = ", ".join(context or CURRENT for context in scope.contexts)
+    with step(shown, f"looking at {len(scope.targets)} clusters in {where}"):
         works = {context: Background(partial(_look, context, wanted)) for context in scope.contexts}
         begun = time.monotonic()
         subjects: dict[Target, Subject | ConfigError] = {}
@@ -166,7 +168,7 @@ def _subject(root: Path, target: Target, cache: ConfigCache) -> Subject | Config
 
 def _look(context: str | None, wanted: Iterable[Key]) -> Look:
     """Ask one context for everything; never raise what a context can cause."""
-    name = context or "the current context"
+    name = context or CURRENT
     try:
         api = api_for(context)
         name = api.context
@@ -194,10 +196,10 @@ def _wait(
                 continue
             look = work.result(LOOK_EVERY)
             if look is None and late:
-                look = Look(context or "the current context", error=f"no answer within {DEADLINE:g} s")
+                look = Look(context or CURRENT, error=f"no answer within {DEADLINE:g} s")
             if look is not None:
                 looks[context] = look
-        waiting = [context or "the current context" for context in works if context not in looks]
+        waiting = [context or CURRENT for context in works if context not in looks]
         if waiting:
             progress.detail(f"waiting for {', '.join(waiting)}")
     return {context: looks[context] for context in works}

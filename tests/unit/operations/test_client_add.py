@@ -117,8 +117,9 @@ def test_hp_needs_the_block_once_and_a_file_for_each_sub_environment(confs: Conf
     added = add_client(confs.root, "ic7", "dev2", Wish())
     assert confs.read(CLIENTS.format("hp")) == before
     assert added.files == ["confs/users/ic7/hp/dev2/databases.yaml"]
-    with pytest.raises(UsageError, match="another storageProfile"):
-        add_client(confs.root, "ic7", "pic", Wish(profile="M"))
+    for wish, key in ((Wish(profile="M"), "storageProfile"), (Wish(pgadmin=False), "ldapCredentials")):
+        with pytest.raises(UsageError, match=f"another {key}"):
+            add_client(confs.root, "ic7", "pic", wish)
 
 
 def test_a_file_that_the_client_wrote_before_is_kept(confs: Confs) -> None:

@@ -172,6 +172,13 @@ def test_a_client_whose_block_is_wrong_can_go(world: FleetWorld) -> None:
     resolve_client(world.root, Target("ic1", "local", "local1"))
 
 
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"a: [", b"\xff\xfe", b"a: &x [*x]\n"])
+def test_a_client_whose_own_file_is_anything_can_go(world: FleetWorld, content: bytes) -> None:
+    (world.root / USER).write_bytes(content)
+    remove(plan(world))
+    assert not (world.root / USER).exists()
+
+
 def test_a_reference_to_what_would_go_leaves_it_to_a_person(world: FleetWorld) -> None:
     text = text_of(world).replace("[local1, local2]", "&all [local1, local2]", 1)
     at = text.index("  ic2:")

@@ -16,7 +16,7 @@ from pgaas.kube.resources import CLUSTER, SECRET
 from pgaas.operations import fleet as module
 from pgaas.operations.fleet import Fleet, fleet
 from pgaas.operations.fleet_rows import TWO_PRIMARIES, Row, differing
-from pgaas.operations.progress import Silent
+from pgaas.operations.progress import Patient, Silent
 
 PROGRESS = Silent()
 
@@ -275,8 +275,23 @@ def test_progress_is_shown_only_when_it_takes_a_while(
     assert told.lines == []
     monkeypatch.setattr(module, "Patient", lambda progress: progress)
     fleet(world.root, "local", told)
-    assert told.lines[0] == "started looking at 4 clusters in 2 contexts"
+    assert told.lines[0] == "started looking at 4 clusters in cluster1, cluster2"
     assert told.lines[-1] == "finished "
+
+
+def test_a_step_that_takes_a_while_is_shown_from_then_on() -> None:
+    told = Told()
+    patient = Patient(told, after=3600.0)
+    patient.started("looking")
+    patient.detail("here")
+    patient.finished("done")
+    assert told.lines == []
+    patient = Patient(told, after=0.0)
+    patient.started("looking")
+    patient.detail("here")
+    patient.advanced(1, 2)
+    patient.failed("gone")
+    assert told.lines == ["started looking", "detail here", "advanced 1 2", "failed gone"]
 
 
 def test_paths_at_which_trees_differ() -> None:
