@@ -162,3 +162,9 @@ def test_any_client_of_any_file_can_be_taken_out_and_the_others_stay(clients: di
     for name in clients:
         after = value_of(remove_block(text, PLACE, f"x{name}"))["clients"]
         assert after == {key: value for key, value in data.items() if key != f"x{name}"}
+
+
+def test_a_comment_of_the_block_before_stays_with_that_one() -> None:
+    first = "clients:\n  ic1:\n    a: 1\n    # allow: {}\n"
+    assert remove_block(f"{first}  is1:\n    a: 1\n", PLACE, "is1") == first
+    assert remove_block(f"{first}  is1:\n    a: 1\n", PLACE, "ic1") == "clients:\n  is1:\n    a: 1\n"
