@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = sorted((REPOSITORY / "src").rglob("*.py"))
 CODE = sorted(
     path
-    for folder in ("src", "tests", "bench", "dashboards", "lab/src", "lab/tests")
+    for folder in ("src", "tests", "bench", "dashboards", "settings", "lab/src", "lab/tests")
     for path in (REPOSITORY / folder).rglob("*.py")
 )
 ONLY_PROCESSES = "src/pgaas/tools/command.py"

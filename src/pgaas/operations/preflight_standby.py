@@ -8,20 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pgaas.config.settings import STANDBY_DEFAULTS
 from pgaas.errors import RefusedAsUnsafe
 from pgaas.kube.resources import Object, dig, name_of
 from pgaas.operations.rows import Row
 
 NAME = "standby settings"
-# What counts where a Cluster does not say: PostgreSQL's own defaults, but for max_worker_processes, which
-# CloudNativePG 1.30 sets (pkg/postgres/configuration.go, GlobalDefaultSettings).
-DEFAULTS = {
-    "max_connections": 100,
-    "max_worker_processes": 32,
-    "max_wal_senders": 10,
-    "max_prepared_transactions": 0,
-    "max_locks_per_transaction": 64,
-}
 
 
 def standby_settings(wanted: Mapping[str, str], other_live: Object | None, follows: bool) -> Row:
@@ -53,19 +45,19 @@ def standby_settings(wanted: Mapping[str, str], other_live: Object | None, follo
 
 
 def _too_low(replica: Mapping[str, str], primary: Mapping[str, str]) -> Iterator[tuple[str, int, int]]:
-    for name in DEFAULTS:
+    for name in STANDBY_DEFAULTS:
         here, there = _value(replica, name), _value(primary, name)
         if here < there:
             yield name, here, there
 
 
 def _value(parameters: Mapping[str, str], name: str) -> int:
-    return int(parameters.get(name, DEFAULTS[name]))
+    return int(parameters.get(name, STANDBY_DEFAULTS[name]))
 
 
 def _strange(parameters: Mapping[str, str], whose: str) -> Iterator[str]:
     """Name what PostgreSQL may take, such as 1e2, and this comparison does not."""
-    for name in DEFAULTS:
+    for name in STANDBY_DEFAULTS:
         try:
             _value(parameters, name)
         except (TypeError, ValueError):

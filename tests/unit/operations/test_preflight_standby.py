@@ -4,7 +4,8 @@ import pytest
 
 from pgaas.errors import RefusedAsUnsafe
 from pgaas.kube.resources import Object
-from pgaas.operations.preflight_standby import DEFAULTS, standby_settings
+from pgaas.config.settings import STANDBY_DEFAULTS as DEFAULTS
+from pgaas.operations.preflight_standby import standby_settings
 
 LABELS = {"pgaas.io/ins": "ic1", "pgaas.io/env": "prod", "pgaas.io/dc": "dc2"}
 

@@ -1,0 +1,1 @@
+"""What PostgreSQL must do for a changed parameter, asked of real servers: `python -m settings`."""
