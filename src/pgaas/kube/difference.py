@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -16,18 +16,25 @@ from pgaas.kube.resources import Object, dig, name_of
 
 HELM_MANAGER = "helm"
 WORKERS = 8
+# What a demoted cluster hands over to the next primary.
+TOKEN = ("spec", "replica", "promotionToken")
 UNSTABLE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 
 @dataclass(frozen=True)
 class Change:
-    """One object that would be created, changed or removed: how, and the lines of its diff."""
+    """One object that would be created, changed or removed: how, the lines of its diff, and both states.
+
+    The states are as they are shown: without what the server keeps for itself, and without secrets.
+    """
 
     kind: str
     name: str
     action: str
     lines: tuple[str, ...]
     conflict: str = ""
+    before: Object | None = field(default=None, repr=False)
+    after: Object | None = field(default=None, repr=False)
 
 
 def parse_manifest(text: str) -> list[Object]:
@@ -90,22 +97,22 @@ def _change(
     obj: Object, action: str, before: Object | None, after: Object | None, conflict: str = ""
 ) -> Change:
     kind, name = str(obj.get("kind", "")), name_of(obj)
-    old, new = _lines(before, after, "before"), _lines(after, before, "after")
+    old, new = _shown(before, after, "before"), _shown(after, before, "after")
     marks = {"new": ("nothing", "new"), "removed": ("live", "nothing")}.get(action, ("live", "rendered"))
     diff = difflib.unified_diff(
-        old, new, f"{marks[0]}/{kind}/{name}", f"{marks[1]}/{kind}/{name}", lineterm=""
+        _lines(old), _lines(new), f"{marks[0]}/{kind}/{name}", f"{marks[1]}/{kind}/{name}", lineterm=""
     )
-    return Change(kind, name, action, tuple(diff), conflict)
+    return Change(kind, name, action, tuple(diff), conflict, old, new)
 
 
 def _identity(obj: Object) -> tuple[str, str, str]:
     return str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj.get("kind", "")), name_of(obj)
 
 
-def _lines(obj: Object | None, other: Object | None, when: str) -> list[str]:
-    """Return an object as lines of YAML, without what the server keeps for itself, and without secrets."""
+def _shown(obj: Object | None, other: Object | None, when: str) -> Object | None:
+    """Return an object without what the server keeps for itself, and without secrets."""
     if obj is None:
-        return []
+        return None
     shown = {key: value for key, value in obj.items() if key != "status"}
     metadata = dict(shown.get("metadata") or {})
     for key in UNSTABLE:
@@ -114,13 +121,23 @@ def _lines(obj: Object | None, other: Object | None, when: str) -> list[str]:
     if shown.get("kind") == "Secret":
         for part in ("data", "stringData"):
             if shown.get(part):
-                shown[part] = {key: _masked(part, key, obj, other, when) for key in shown[part]}
-    return yaml.dump(shown, Dumper=_Dumper, sort_keys=True, width=10_000).splitlines()
+                shown[part] = {key: _masked((part, key), obj, other, when) for key in shown[part]}
+    if dig(shown, *TOKEN):
+        replica = shown["spec"]["replica"] | {TOKEN[-1]: _masked(TOKEN, obj, other, when)}
+        shown["spec"] = shown["spec"] | {"replica": replica}
+    return shown
 
 
-def _masked(part: str, key: str, obj: Object, other: Object | None, when: str) -> str:
-    same = other is None or dig(other, part, key) == dig(obj, part, key)
+def _masked(path: tuple[str, ...], obj: Object, other: Object | None, when: str) -> str:
+    same = other is None or dig(other, *path) == dig(obj, *path)
     return "***" if same else f"*** ({when})"
+
+
+def _lines(shown: Object | None) -> list[str]:
+    """Return an object as lines of YAML."""
+    if shown is None:
+        return []
+    return yaml.dump(shown, Dumper=_Dumper, sort_keys=True, width=10_000).splitlines()
 
 
 class _Dumper(yaml.SafeDumper):

@@ -7,15 +7,16 @@ import binascii
 import gzip
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from pgaas.errors import KubernetesError
 from pgaas.kube.client import Api
 from pgaas.kube.resources import SECRET, Object, dig, name_of
 
-SUPERSEDED = "superseded"
+DEPLOYED, SUPERSEDED = "deployed", "superseded"
+# What went through: the newest such record is what is deployed.
+WENT_THROUGH = (DEPLOYED, SUPERSEDED)
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
 # A helm that is still at work gets this long before its record counts as left behind.
 SETTLE_SECONDS = 20.0
@@ -25,7 +26,7 @@ SETTLE_SECONDS = 20.0
 class Release:
     """One revision of a release, as Helm recorded it; `manifest` is what it applied, `age` in seconds.
 
-    `values` are those that it was given: they may hold secrets.
+    `values` are those that it was given, secrets included.
     """
 
     name: str
@@ -33,8 +34,8 @@ class Release:
     status: str
     secret: str
     age: float
-    manifest: str
-    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    manifest: str = field(repr=False)
+    values: Object = field(default_factory=dict, repr=False)
 
 
 def release_records(api: Api, name: str, namespace: str) -> list[Release]:

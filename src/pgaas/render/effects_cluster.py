@@ -42,6 +42,13 @@ def _replication(leaf: Leaf, sides: Sides) -> Effect:
     return forbidden("a replica without its primary would be promoted, without a token")
 
 
+def _primary(leaf: Leaf, sides: Sides) -> Effect:
+    here = (None, "", sides.cluster)
+    if leaf.before in here and leaf.after in here:
+        return nothing("this cluster is the primary before and after")
+    return forbidden("a primary moves with pgaas switchover, never by a change of confs")
+
+
 def _followed(leaf: Leaf, sides: Sides) -> Effect:
     name = leaf.path[2]
     if not sides.follows or name != sides.source:
@@ -100,8 +107,12 @@ CLUSTER: dict[str, Rule] = {
         "another major version is an offline upgrade: create, and upgrade without --major, refuse it"
     ),
     "replication.enabled": _replication,
-    "replication.self": identity("the cluster's own name in its topology"),
-    "replication.primary": forbidden("a primary moves with pgaas switchover, never by a change of confs"),
+    "replication.self": comes_or_goes(
+        nothing("the cluster's own name in its topology"),
+        nothing("the cluster's own name in its topology"),
+        identity("the cluster's own name in its topology"),
+    ),
+    "replication.primary": _primary,
     "replication.source": _source,
     "replication.externalClusters": nothing("only their order changes"),
     "replication.externalClusters.*": _followed,
