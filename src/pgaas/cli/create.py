@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgaas.cli.durations import TimeoutOption
+from pgaas.cli.objects import out_object
 from pgaas.cli.options import (
     DcOption,
     EnvOption,
@@ -85,9 +86,7 @@ def show(done: Created, *, dry_run: bool) -> None:
     """Print what was done, or would be."""
     if dry_run:
         for change in done.changes:
-            out("\n".join([f"# {change.kind} {change.name}: {change.action}", *change.lines]))
-            if change.conflict:
-                out(f"# conflict: {change.conflict}")
+            out_object(change.kind, change.name, change.action, change.lines, conflict=change.conflict)
         count = len(done.changes)
         out(
             f"{done.cluster}: {count} objects would change"

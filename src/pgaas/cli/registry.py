@@ -17,6 +17,7 @@ COMMANDS = {
         "explain": "Show where each setting came from, and what it overrode.",
         "template": "Print the Kubernetes objects of a cluster.",
         "template-infra": "Print the Kubernetes objects of the local infrastructure.",
+        "diff": "Review a change: what it does to each cluster, from nothing to forbidden.",
     },
     "Clients": {
         "client": "Register a client, take one out, list them.",

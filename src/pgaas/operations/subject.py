@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgaas.config.naming import Target
-from pgaas.config.resolve import resolve_client
+from pgaas.config.resolve import ConfigCache, resolve_client
 from pgaas.config.resolved import ResolvedClient
 from pgaas.kube.client import Api, api_for
 from pgaas.render.build import build_values
@@ -96,7 +96,7 @@ class Subject:
         return f"pgaas {verb} --ins {self.target.ins} --env {self.target.env} --dc {self.target.dc}"
 
 
-def load_subject(root: Path, target: Target) -> Subject:
+def load_subject(root: Path, target: Target, cache: ConfigCache | None = None) -> Subject:
     """Read and check a target's configuration, and build its values; raise ConfigError for what is wrong."""
-    resolved = resolve_client(root, target)
+    resolved = resolve_client(root, target, cache)
     return Subject(root, target, resolved, build_values(resolved))

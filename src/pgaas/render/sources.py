@@ -30,9 +30,9 @@ _LDAP = ("ldap", "client.ldapCredentials", "client.replication")
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "cluster.instances": ("postgresql.instances",),
     "cluster.enablePDB": ("postgresql.instances",),
-    "cluster.storage.size": ("storageProfiles.{profile}.storage", *_SIZE),
+    "cluster.storage.size": (*_SIZE, "storageProfiles.{profile}.storage"),
     "cluster.storage.storageClass": ("postgresql.storage.storageClass",),
-    "cluster.resources": ("storageProfiles.{profile}.resources", *_SIZE),
+    "cluster.resources.*.*": (*_SIZE, "storageProfiles.{profile}.resources.{2}.{3}"),
     "cluster.parameters.*": ("postgresql.parameters.{2}",),
     "cluster.pgHba": _WHO,
     "cluster.pgIdent": _WHO,
@@ -55,7 +55,10 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "objectStores.*.endpointURL": (_PLACE + "s3.endpoint",),
     "objectStores.*.region": (_PLACE + "s3.region",),
     "objectStores.*.sidecarEnv": (_PLACE + "s3.region",),
-    "objectStores.*.sidecarResources": ("storageProfiles.{profile}.sidecar", *_SIZE),
+    "objectStores.*.sidecarResources.*.*": (
+        *_SIZE,
+        "storageProfiles.{profile}.sidecar.resources.{3}.{4}",
+    ),
     "objectStores.*.*": ("backup.{2}",),
     "objectStores": _TOPOLOGY,
     "scheduledBackup.*": ("backup.{1}",),
@@ -81,7 +84,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     ),
     "pgadmin4.enabled": ("pgadmin", "client.ldapCredentials"),
     "pgadmin4.image": ("pgadmin.image",),
-    "pgadmin4.resources": ("pgadmin.resources",),
+    "pgadmin4.resources.*.*": ("pgadmin.resources.{2}.{3}",),
     "pgadmin4.ldap": _LDAP,
     "pgadmin4.database": ("client.replication", "client.datacenters", *_NAMES, "pgadminUser"),
     "pgadmin4.certificate.clusterIssuer": (_PLACE + "clusterIssuer",),
@@ -94,14 +97,12 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Place:
-    """A file below the root, a line of it, and the path that is written there."""
+    """A file below the root, a line of it, and the path that is written there, or `gone` was before."""
 
     file: str
     line: int
     path: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
+    gone: bool = False
 
 
 class Written:
@@ -140,15 +141,22 @@ def places_of(leaf: Leaf, after: Written | None, before: Written | None) -> tupl
     """
     if after is None or (before is None and leaf.removed):
         return ()
-    found = after.about(leaf)
+    found, gone = after.about(leaf), False
     if before is not None:
         old = before.about(leaf)
         differing = {path: new for path, new in found.items() if not _same(old.get(path), new)}
+        gone = not differing
         found = differing or {path: origin for path, origin in old.items() if path not in found}
     by_line: dict[tuple[str, int], Place] = {}
-    for path, origin in found.items():
-        by_line.setdefault((origin.file, origin.line), Place(origin.file, origin.line, path))
+    wanted = [_filled(template, leaf, after.resolved) for template in _templates(leaf)]
+    for path, origin in sorted(found.items(), key=lambda each: _order(each[0], wanted)):
+        by_line.setdefault((origin.file, origin.line), Place(origin.file, origin.line, path, gone))
     return tuple(by_line.values())[:AT_MOST]
+
+
+def _order(path: str, wanted: list[str]) -> int:
+    """Return which of what a value is made of a path belongs to: what names it most directly comes first."""
+    return next((number for number, prefix in enumerate(wanted) if path.startswith(prefix)), len(wanted))
 
 
 def _same(old: Origin | None, new: Origin) -> bool:
