@@ -110,9 +110,9 @@ def _compared(subject: Subject, api: Api) -> TargetDiff:
     after = subject.values.plain()
     before = deployed.values if deployed else {}
     objects = object_changes(changes, before or after, after)
+    notes = list(_doubts(subject, api))
     if record is None:
-        return TargetDiff(subject.target, "new", objects=objects)
-    notes = []
+        return TargetDiff(subject.target, "new", objects=objects, notes=tuple(notes))
     if deployed is None or record.status != DEPLOYED:
         notes.append(f"the last deployment, revision {record.revision}, is {record.status}")
     values = value_changes(before, after, subject.resolved) if deployed else ()
@@ -120,3 +120,10 @@ def _compared(subject: Subject, api: Api) -> TargetDiff:
         notes.append("no value changes: the objects were changed since, or the chart prints them otherwise")
     state: State = "changed" if values or objects else "unchanged"
     return TargetDiff(subject.target, state, values, objects, tuple(notes))
+
+
+def _doubts(subject: Subject, api: Api) -> Iterator[str]:
+    resolved = subject.resolved
+    named = resolved.datacenters.datacenters[subject.target.dc].kube_context
+    if named is None and len(resolved.client.datacenters) > 1:
+        yield f'no kubeContext for {subject.target.dc}: compared with the current context, "{api.context}"'

@@ -38,13 +38,14 @@ class Leaf:
 
 def changed_leaves(before: Any, after: Any, path: Path = ()) -> Iterator[Leaf]:
     """Return the differences, in the order of the later tree, and then what only the earlier one has."""
-    if before == after and type(before) is type(after):
+    if before is None and after is None:
         return
     if isinstance(before, dict | None) and isinstance(after, dict | None):
         yield from _maps(before or {}, after or {}, path)
     elif isinstance(before, list | None) and isinstance(after, list | None):
-        yield from _lists(before or [], after or [], path)
-    else:
+        yield from _lists(_there(before), _there(after), path)
+    elif before != after or type(before) is not type(after):
+        # Not for whole trees: 1 and true are equal.
         yield Leaf(path, before, after)
 
 
@@ -56,6 +57,10 @@ def _maps(before: dict[str, Any], after: dict[str, Any], path: Path) -> Iterator
         return
     for key in dict.fromkeys([*after, *before]):
         yield from changed_leaves(before.get(key), after.get(key), (*path, str(key)))
+
+
+def _there(entries: list[Any] | None) -> list[Any]:
+    return [each for each in entries or [] if each is not None]
 
 
 def _lists(before: list[Any], after: list[Any], path: Path) -> Iterator[Leaf]:
@@ -95,7 +100,8 @@ def _by_key(entries: list[Any], key: str) -> dict[str, Any]:
 def _scalars(before: list[Any], after: list[Any], path: Path) -> Iterator[Leaf]:
     olds, news = ({_spelt(each): each for each in entries} for entries in (before, after))
     if olds.keys() == news.keys():
-        yield Leaf(path, before, after)
+        if list(map(_spelt, before)) != list(map(_spelt, after)):
+            yield Leaf(path, before, after)
         return
     yield from (Leaf(path, value, None) for key, value in olds.items() if key not in news)
     yield from (Leaf(path, None, value) for key, value in news.items() if key not in olds)

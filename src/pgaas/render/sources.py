@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -119,19 +120,32 @@ class Written:
             "databases": [database.name for database in merged.databases],
             "imageCatalog.images": [str(image.major) for image in merged.image_catalog.images],
         }
+        self.owners = {database.name: database.owner for database in merged.databases}
         self.origins = {_keyed(path, self.names): origin for path, origin in resolved.origins.items()}
 
     def about(self, leaf: Leaf) -> dict[str, Origin]:
         """Return what a value is made of."""
         wanted = [_filled(template, leaf, self.resolved) for template in _templates(leaf)]
-        entry = _entry(leaf, self.names)
+        entry = self._entries(leaf)
         return {
             path: origin
             for path, origin in self.origins.items()
             for prefix in wanted
             if (path == prefix or path.startswith(f"{prefix}."))
-            and (prefix not in NAMED or not entry or path.startswith(entry))
+            and (prefix not in NAMED or path.startswith(entry))
         }
+
+    def _entries(self, leaf: Leaf) -> tuple[str, ...]:
+        """Return the role and the databases that a rule of pg_hba, or a certificate, is about."""
+        value: Any = leaf.after if leaf.after is not None else leaf.before
+        if isinstance(value, dict):
+            value = value.get("role")
+        words = set(re.split("[ .]", value)) if isinstance(value, str) else set()
+        databases = words & self.owners.keys() or {
+            name for name, owner in self.owners.items() if owner in words
+        }
+        roles = words & set(self.names["roles"])
+        return (*(f"roles.[{name}]" for name in roles), *(f"databases.[{name}]" for name in databases))
 
 
 def places_of(leaf: Leaf, after: Written | None, before: Written | None) -> tuple[Place, ...]:
@@ -185,10 +199,3 @@ def _keyed(path: str, names: Mapping[str, list[str]]) -> str:
             if number.isdecimal() and int(number) < len(known):
                 return f"{where}.[{known[int(number)]}]{dot}{rest}"
     return path
-
-
-def _entry(leaf: Leaf, names: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """Return the role and database that a rule of pg_hba, or a line of pg_ident, is about."""
-    value: Any = leaf.after if leaf.after is not None else leaf.before
-    words = set(value.split()) if isinstance(value, str) else set()
-    return tuple(f"{where}.[{name}]" for where in NAMED for name in names[where] if name in words)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from pgaas.config.settings import STANDBY_DEFAULTS as DEFAULTS
 from pgaas.errors import RefusedAsUnsafe
 from pgaas.kube.resources import Object
-from pgaas.config.settings import STANDBY_DEFAULTS as DEFAULTS
 from pgaas.operations.preflight_standby import standby_settings
 
 LABELS = {"pgaas.io/ins": "ic1", "pgaas.io/env": "prod", "pgaas.io/dc": "dc2"}
