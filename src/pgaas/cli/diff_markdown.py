@@ -92,19 +92,18 @@ def _folded(title: str, lines: Iterable[str]) -> Iterator[str]:
     yield from (f"<details><summary>{title}</summary>", "", *lines, "", "</details>", "")
 
 
-def _fence(text: str) -> str:
+def _fence(text: str, shortest: int = 3) -> str:
     """Return a fence that nothing in the text can close."""
     longest = max((len(found) for found in re.findall("`+", text)), default=0)
-    return "`" * max(3, longest + 1)
+    return "`" * max(shortest, longest + 1)
 
 
 def _code(text: str) -> str:
     """Return text as code in a cell of a table: nothing in it is markup, and it stays in its cell."""
     if text == "-":
         return text
-    fence = _fence(text).removeprefix("``") if "`" in text else "`"
-    inner = text.replace("\\", "\\\\").replace("|", "\\|") if "|" in text else text
-    pad = " " if "`" in text else ""
+    inner = " ".join(text.split()).replace("\\|", "\\ |").replace("|", "\\|")
+    fence, pad = _fence(inner, 1), " " if "`" in inner else ""
     return f"{fence}{pad}{inner}{pad}{fence}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pgaas.errors import KubernetesConflict
+from pgaas.errors import KubernetesConflict, KubernetesError, KubernetesForbidden, KubernetesUnavailable
 from pgaas.kube.client import Api
 from pgaas.kube.resources import Object, dig, name_of
 
@@ -60,23 +60,37 @@ def as_helm_applies(objects: Iterable[Object], release: str, namespace: str) -> 
 
 
 def differences(
-    api: Api, rendered: list[Object], applied_before: list[Object], *, fresh: bool
+    api: Api, rendered: list[Object], applied_before: list[Object], *, fresh: bool, refusals: bool = False
 ) -> list[Change]:
     """Return what would change, in the order rendered; `fresh` says that nothing exists: nobody is asked.
 
-    `applied_before` is the last release's manifest: what is no longer rendered would be removed.
+    `applied_before` is the last release's manifest: what is no longer rendered would be removed. With
+    `refusals`, an object that the API server would not take is a change; otherwise that is raised.
     """
     if fresh:
         changes = [_created(obj) for obj in rendered]
     else:
         with ThreadPoolExecutor(WORKERS) as pool:
-            changes = [change for change in pool.map(lambda obj: _difference(api, obj), rendered) if change]
+            changes = [
+                change for change in pool.map(lambda obj: _difference(api, obj, refusals), rendered) if change
+            ]
     kept = {_identity(obj) for obj in rendered}
     gone = [obj for obj in applied_before if _identity(obj) not in kept]
     return changes + [_change(obj, "removed", obj, None) for obj in gone]
 
 
-def _difference(api: Api, obj: Object) -> Change | None:
+def _difference(api: Api, obj: Object, refusals: bool) -> Change | None:
+    try:
+        return _applied(api, obj)
+    except (KubernetesUnavailable, KubernetesForbidden):
+        raise
+    except KubernetesError as error:
+        if not refusals:
+            raise
+        return Change(str(obj.get("kind", "")), name_of(obj), "refused", (), error.what)
+
+
+def _applied(api: Api, obj: Object) -> Change | None:
     live = api.get(api.kind_of(obj), name_of(obj), dig(obj, "metadata", "namespace"))
     if live is None:
         return _created(obj)

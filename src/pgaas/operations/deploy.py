@@ -116,14 +116,17 @@ def _go_ahead(subject: Subject, api: Api, progress: Progress, ready: Callable[[]
         wait_for(probe, timeout=AHEAD_SECONDS, interval=0.2, on_change=lambda _: None)
 
 
-def changes_of(subject: Subject, api: Api, *, fresh: bool) -> list[Change]:
-    """Return what a sync would change; `fresh` says that nothing is there yet."""
+def changes_of(subject: Subject, api: Api, *, fresh: bool, refusals: bool = False) -> list[Change]:
+    """Return what a sync would change; `fresh` says that nothing is there yet.
+
+    With `refusals`, what the API server would not take is a change like the others, and else is raised.
+    """
     rendered = as_helm_applies(parse_manifest(render(subject)), subject.cluster, subject.namespace)
     record = None if fresh else latest_release(api, subject.cluster, subject.namespace)
     before = (
         as_helm_applies(parse_manifest(record.manifest), subject.cluster, subject.namespace) if record else []
     )
-    return differences(api, rendered, before, fresh=fresh)
+    return differences(api, rendered, before, fresh=fresh, refusals=refusals)
 
 
 def render(subject: Subject, progress: Progress | None = None) -> str:

@@ -106,7 +106,7 @@ def _compared(subject: Subject, api: Api) -> TargetDiff:
     there = namespace_state(api, subject.namespace)
     record = latest_release(api, subject.cluster, subject.namespace) if there else None
     deployed = deployed_release(api, subject.cluster, subject.namespace) if record else None
-    changes = changes_of(subject, api, fresh=not there)
+    changes = changes_of(subject, api, fresh=not there, refusals=True)
     after = subject.values.plain()
     before = deployed.values if deployed else {}
     objects = object_changes(changes, before or after, after)

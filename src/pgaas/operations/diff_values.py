@@ -133,7 +133,8 @@ def _object(change: Change, sides: Sides) -> ObjectChange:
     fields = object_effects(change.kind, name, change.action, change.before, change.after, sides)
     mark, why = worst(marks_of(fields)), ""
     if change.conflict:
-        mark, why = Mark.forbidden, f"helm would refuse it: {change.conflict}"
+        who = "the API server" if change.action == "refused" else "helm"
+        mark, why = Mark.forbidden, f"{who} would refuse it: {change.conflict}"
     return ObjectChange(
         change.kind,
         change.name,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
+import pytest
 from tests.unit.kube.fakes import FakeServer, failure, path_of
 
+from pgaas.errors import KubernetesError, KubernetesForbidden
 from pgaas.kube.client import Api
 from pgaas.kube.difference import as_helm_applies, differences, parse_manifest
 from pgaas.kube.resources import CLUSTER, CONFIG_MAP, SECRET
@@ -110,3 +112,21 @@ def test_secrets_are_never_shown(server: FakeServer, api: Api) -> None:
     assert "*** (after)" in shown
     [fresh] = differences(api, rendered(text), [], fresh=True)
     assert "bmV3" not in "\n".join(fresh.lines)
+
+
+def test_what_the_api_server_refuses_is_raised_or_told(server: FakeServer, api: Api) -> None:
+    live(server)
+    webhook = 'admission webhook "vcluster.cnpg.io" denied the request: can\'t shrink existing storage'
+    server.answers[f"PATCH {path_of(CLUSTER, 'ns', 'c')}"] = failure(403, "Forbidden", webhook)
+    with pytest.raises(KubernetesError, match="shrink"):
+        differences(api, rendered(), [], fresh=False)
+    [change] = differences(api, rendered(), [], fresh=False, refusals=True)
+    assert (change.action, change.lines) == ("refused", ())
+    assert "shrink" in change.conflict
+
+
+def test_one_who_may_not_ask_is_told_so_either_way(server: FakeServer, api: Api) -> None:
+    live(server)
+    server.answers[f"PATCH {path_of(CLUSTER, 'ns', 'c')}"] = failure(403, "Forbidden", "user may not patch")
+    with pytest.raises(KubernetesForbidden):
+        differences(api, rendered(), [], fresh=False, refusals=True)

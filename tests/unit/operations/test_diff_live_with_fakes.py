@@ -124,6 +124,18 @@ def test_what_helm_would_not_take_is_forbidden(deployed: World) -> None:
     assert "kubectl-patch" in found.objects[0].why
 
 
+def test_what_the_api_server_would_not_take_is_forbidden_and_the_values_are_told(deployed: World) -> None:
+    deployed.edit("admin/local/postgresql.yaml", "storage: { size: 1Gi }", "storage: { size: 512Mi }")
+    webhook = 'admission webhook "vcluster.cnpg.io" denied the request: can not shrink'
+    path = path_of(CLUSTER, SPACE, NAME)
+    deployed.server.answers[f"PATCH {path}"] = failure(403, "Forbidden", webhook)
+    found = one(looked(deployed))
+    assert [(each.path, each.mark) for each in found.values] == [("cluster.storage.size", Mark.forbidden)]
+    [obj] = found.objects
+    assert (obj.action, obj.mark) == ("refused", Mark.forbidden)
+    assert "shrink" in obj.why
+
+
 def test_a_cluster_that_is_not_there_yet_is_new(world: World) -> None:
     world.rendered = yaml.safe_dump(cluster())
     found = one(looked(world))
