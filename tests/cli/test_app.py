@@ -132,6 +132,9 @@ COMPLETIONS = [
     ("pgaas preview --env prod --dc ", 5, ["dc1", "dc2"]),
     ("pgaas preview -o ", 3, ["text", "json"]),
     ("pgaas preview --dc ", 3, []),
+    ("pgaas diff --ins is1 --ins ic1 --env pe", 7, ["perf"]),
+    ("pgaas diff --ins ic1,is1 --env local --dc ", 7, ["local1", "local2"]),
+    ("pgaas diff --all --fail-on ", 4, ["reload", "restart", "disruptive", "forbidden"]),
 ]
 
 

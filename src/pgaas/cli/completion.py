@@ -25,7 +25,7 @@ def environments(given: Mapping[str, Any], incomplete: str) -> list[str]:
     root = _root(given)
     if root is None:
         return []
-    names = [given["ins"]] if given.get("ins") else _folders(root / "confs" / "users")
+    names = _clients_given(given) or _folders(root / "confs" / "users")
     return _matching((env for ins in names for env in _environments_of(root, ins)), incomplete)
 
 
@@ -36,9 +36,10 @@ def datacenters(given: Mapping[str, Any], incomplete: str) -> list[str]:
     if root is None or not env:
         return []
     folder = root / "confs" / "admin" / (env if env in FIXED else "hp")
-    client = _mapping(_mapping(_yaml(folder / "clients.yaml"), "clients"), str(given.get("ins") or ""))
-    names = client.get("datacenters")
-    if not isinstance(names, list):
+    clients = _mapping(_yaml(folder / "clients.yaml"), "clients")
+    lists = [_mapping(clients, ins).get("datacenters") for ins in _clients_given(given)]
+    names = [name for each in lists if isinstance(each, list) for name in each]
+    if not names:
         names = list(_mapping(_yaml(folder / "datacenters.yaml"), "datacenters"))
     return _matching((str(name) for name in names), incomplete)
 
@@ -78,6 +79,13 @@ def new_environments(given: Mapping[str, Any], incomplete: str) -> list[str]:
 
 def _team(env: object) -> str:
     return str(env) if env in FIXED else "hp"
+
+
+def _clients_given(given: Mapping[str, Any]) -> list[str]:
+    """Return the clients named so far: one, or several where a command takes several."""
+    ins = given.get("ins") or ()
+    words = [ins] if isinstance(ins, str) else ins
+    return [name for word in words for name in str(word).split(",") if name]
 
 
 def _root(given: Mapping[str, Any]) -> Path | None:
