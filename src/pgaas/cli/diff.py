@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgaas.cli.options import (
-    DcOption,
     OptionalEnvOption,
     RootOption,
     VerboseOption,
+    complete_dc,
     complete_ins,
     root_folder,
 )
@@ -47,6 +47,16 @@ ClientsOption = Annotated[
         help="A client's code; repeatable, or several with commas.",
         metavar="INS",
         autocompletion=complete_ins,
+        show_default=False,
+    ),
+]
+DatacenterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dc",
+        help="The datacenter; by default all of them.",
+        metavar="DC",
+        autocompletion=complete_dc,
         show_default=False,
     ),
 ]
@@ -94,7 +104,7 @@ DiffOutputOption = Annotated[
 def diff(
     ins: ClientsOption = [],  # noqa: B006
     env: OptionalEnvOption = None,
-    dc: DcOption = None,
+    dc: DatacenterOption = None,
     everyone: AllOption = False,
     against: AgainstOption = None,
     before: BeforeOption = None,
@@ -109,7 +119,6 @@ def diff(
     By default confs are compared with what is live: the values of the deployed release, and the objects by a
     dry run of the API server. With --against, or --before and --after, no cluster is asked. Each changed
     value has a mark: nothing, reload, rolling restart, disruptive or forbidden; docs/diff.md has them all.
-    Without --dc, all datacenters of a client are reviewed.
 
     Examples:
       pgaas diff --ins ic1 --env prod

@@ -12,7 +12,7 @@ from pgaas.kube.client import FIELD_MANAGER, Api
 from pgaas.kube.difference import Change, as_helm_applies, differences, parse_manifest
 from pgaas.kube.namespace import ensure_namespace
 from pgaas.kube.promotion import HELM, owners_of_primary, release_topology
-from pgaas.kube.release import PENDING, drop_stuck_release, latest_release
+from pgaas.kube.release import DEPLOYED, PENDING, drop_stuck_release, latest_release
 from pgaas.kube.resources import CLUSTER, SECRET, name_of
 from pgaas.kube.wait import Item, Seen, wait_for
 from pgaas.operations.progress import Progress
@@ -22,7 +22,6 @@ from pgaas.tools.command import run
 
 SYNC_SECONDS = 300.0
 TEMPLATE_SECONDS = 60.0
-DEPLOYED = "deployed"
 # What the operator looks at by itself: it comes when all that it needs is there.
 AFTERWARDS = ("Cluster", "Database", "ScheduledBackup")
 AHEAD_SECONDS = 6.0

@@ -14,9 +14,9 @@ from pgaas.config.targets import find_targets
 from pgaas.errors import ConfigError, KubernetesUnavailable, PgaasError
 from pgaas.kube.client import Api
 from pgaas.kube.namespace import namespace_state
-from pgaas.kube.release import deployed_release, latest_release
+from pgaas.kube.release import DEPLOYED, WENT_THROUGH, release_records
 from pgaas.operations.check_tools import check_tools, require_tools
-from pgaas.operations.deploy import DEPLOYED, changes_of
+from pgaas.operations.deploy import changes_of
 from pgaas.operations.diff_select import Selection
 from pgaas.operations.diff_values import Diff, State, TargetDiff, object_changes, value_changes
 from pgaas.operations.progress import Progress, step
@@ -104,8 +104,9 @@ def _look(context: Context, subject: Subject) -> TargetDiff:
 
 def _compared(subject: Subject, api: Api) -> TargetDiff:
     there = namespace_state(api, subject.namespace)
-    record = latest_release(api, subject.cluster, subject.namespace) if there else None
-    deployed = deployed_release(api, subject.cluster, subject.namespace) if record else None
+    records = release_records(api, subject.cluster, subject.namespace) if there else []
+    record = records[-1] if records else None
+    deployed = next((each for each in reversed(records) if each.status in WENT_THROUGH), None)
     changes = changes_of(subject, api, fresh=not there, refusals=True)
     after = subject.values.plain()
     before = deployed.values if deployed else {}
