@@ -94,3 +94,11 @@ class NotHealthy(PgaasError):
     """The cluster was looked at, and is not healthy."""
 
     exit_code = 9
+
+
+class Stopped(PgaasError):
+    """A run over several clients stopped at one of them; its exit code is that of what stopped it."""
+
+    def __init__(self, cause: PgaasError, what: str, *, where: str = "", next_step: str = "") -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.exit_code = cause.exit_code

@@ -87,7 +87,7 @@ def test_every_command_and_option_that_is_shown_is_there(page: Path):
 def test_every_command_is_in_the_readme():
     readme = (REPOSITORY / "README.md").read_text()
     table = readme[readme.index("## Commands") : readme.index("## Configuration")]
-    listed = set(re.findall(r"`([a-z-]+(?: [a-z]+)?)`", table))
+    listed = set(re.findall(r"`([a-z-]+(?: [a-z-]+)?)`", table))
     assert set(registry.runnable(registry.SUMMARIES)) - listed <= {"template-infra", "clean", "version"}
 
 

@@ -43,6 +43,9 @@ COMMANDS = {
         "fence": "Keep a datacenter's cluster from taking writes; its volumes stay.",
         "trust": "Show and mend whom each datacenter's clusters and clients trust.",
     },
+    "Pipelines": {
+        "ci": "Publish, fetch and deploy versions, as Jenkins and GitLab do.",
+    },
     "Housekeeping": {
         "check-tools": "List the outside tools: found, and needed.",
         "clean": "Remove confs/_generated.",
@@ -54,6 +57,12 @@ GROUPS = {
         "add": "Register a client in an environment: clients.yaml and a databases.yaml.",
         "remove": "Take a client out of the files, once nothing of it lives.",
         "list": "Show who is a client: profile, datacenters, live clusters, differences.",
+    },
+    "ci": {
+        "validate-parameters": "Check a deploy job's parameters; say all that is wrong at once.",
+        "publish": "Publish a tag's files to Artifactory, and read them back.",
+        "fetch": "Fetch a version of the platform and of the users' files, and make a root of them.",
+        "deploy": "Create or upgrade clients one after the other; stop at the first failure.",
     },
     "infra": {
         "install": "Install what is missing: operators, S3, LDAP, observability.",

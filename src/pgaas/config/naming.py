@@ -9,6 +9,9 @@ CLUSTER_NAME_LIMIT = 50
 # X.520's upper bound for a common name (RFC 5280, appendix A: ub-common-name).
 COMMON_NAME_LIMIT = 64
 
+PLATFORM_ARTIFACT = "pgaas"
+USERS_ARTIFACT = "pgaas-users"
+
 DNS_1035_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -164,3 +167,18 @@ def service_fqdn(target: Target, access: str, dns_suffix: str) -> str:
 def alias_fqdn(prefix: str, target: Target, zone: str) -> str:
     """Return a DNS alias of a client in one environment, such as primary.ic1-prod.example.com."""
     return f"{prefix}.{namespace(target)}.{zone}"
+
+
+def platform_archive(version: str) -> str:
+    """Return the file name of a published version of the platform."""
+    return f"{PLATFORM_ARTIFACT}-{version}.zip"
+
+
+def users_archive(version: str) -> str:
+    """Return the file name of a published version of the users' repository."""
+    return f"{USERS_ARTIFACT}-{version}.zip"
+
+
+def artifact_path(artifact: str, version: str, file: str) -> str:
+    """Return where a published file is in the artifacts' repository."""
+    return f"{artifact}/{version}/{file}"

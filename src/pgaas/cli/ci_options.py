@@ -1,0 +1,95 @@
+"""The options of `pgaas ci`: each is a pipeline's parameter or setting, in the variable of its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pgaas.cli.durations import parse_duration
+
+
+def _variable(flag: str, text: str, metavar: str, variable: str | list[str]) -> Any:
+    return typer.Option(
+        flag, help=text, metavar=metavar, envvar=variable, show_envvar=True, show_default=False
+    )
+
+
+PgaasVersionOption = Annotated[
+    str, _variable("--pgaas-version", "The platform's version, such as 1.2.3.", "VERSION", "PGAAS_VERSION")
+]
+UsersVersionOption = Annotated[
+    str,
+    _variable(
+        "--users-version", "The version of the users' files, such as 4.5.6.", "VERSION", "USERS_VERSION"
+    ),
+]
+InsOption = Annotated[
+    str, _variable("--ins", "The clients' codes, in the order in which to deploy them.", "INS,INS…", "INS")
+]
+EnvOption = Annotated[str, _variable("--env", "The environment: perf, pprod or prod.", "ENV", "ENV")]
+EnvOverrideOption = Annotated[
+    str,
+    _variable(
+        "--env-override", "A sub-environment of hp, such as dev1; wins over ENV.", "ENV", "ENV_OVERRIDE"
+    ),
+]
+DcOption = Annotated[
+    str, _variable("--dc", "The datacenter; by default the first one of each client's list.", "DC", "DC")
+]
+ActionOption = Annotated[str, _variable("--action", "create or upgrade.", "ACTION", "ACTION")]
+KubeconfigCredOption = Annotated[
+    str | None,
+    _variable("--kubeconfig-cred", "The ID of Jenkins's kubeconfig credential.", "ID", "KUBECONFIG_CRED"),
+]
+VaultAddrOption = Annotated[
+    str, _variable("--vault-addr", "Vault's address, such as https://vault.example.com.", "URL", "VAULT_ADDR")
+]
+SecretPathOption = Annotated[
+    str,
+    _variable(
+        "--secret-path",
+        "Where the JFrog token is in Vault, such as secret/data/pgaas/jfrog.",
+        "PATH",
+        "PGAAS_JFROG_PATH",
+    ),
+]
+SecretKeyOption = Annotated[
+    str, _variable("--secret-key", "Which key of the secret is the token.", "KEY", "PGAAS_JFROG_KEY")
+]
+ArtifactoryUrlOption = Annotated[
+    str,
+    _variable(
+        "--artifactory-url",
+        "Artifactory's address, such as https://artifactory.example.com/artifactory.",
+        "URL",
+        "ARTIFACTORY_URL",
+    ),
+]
+RepositoryOption = Annotated[
+    str,
+    _variable("--repository", "The repository of the artifacts.", "NAME", "ARTIFACTORY_REPOSITORY"),
+]
+CaFileOption = Annotated[
+    Path | None,
+    _variable(
+        "--ca-file", "A private CA's certificates (PEM), besides the system's.", "FILE", "PGAAS_CA_FILE"
+    ),
+]
+AppRoleMountOption = Annotated[
+    str,
+    _variable("--approle-mount", "Where Vault's AppRole method is mounted.", "PATH", "VAULT_APPROLE_MOUNT"),
+]
+VaultNamespaceOption = Annotated[
+    str, _variable("--vault-namespace", "The namespace, in Vault Enterprise.", "NAME", "VAULT_NAMESPACE")
+]
+SilenceOption = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        help="How long a server may be silent, such as 30s or 1m; each request is tried four times.",
+        metavar="DURATION",
+        parser=parse_duration,
+    ),
+]
