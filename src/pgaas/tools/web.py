@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -183,12 +184,13 @@ class Web:
             answer = self._exchange(method, url, headers, body, sink)
         except exceptions.SSLError as error:
             raise self._untrusted(error, where) from None
+        except exceptions.NewConnectionError as error:
+            raise self._lost(error, url) from None
         except exceptions.TimeoutError:
             late = f"no answer within {self._silence:g} seconds"
             raise _AnotherTry(TimedOut(late, where=where, next_step=LATER)) from None
         except (exceptions.HTTPError, ConnectionError) as error:
-            lost = f"the connection to {origin(url)} failed: {self.mask(_reason(error))}"
-            raise _AnotherTry(ToolFailed(lost, where=where, next_step=REACH)) from None
+            raise self._lost(error, url) from None
         self._echo(f"{method} {where}: {answer.status}")
         if answer.status in AGAIN:
             what = f"{origin(url)} answers {answer.status}{self.mask(said(answer))}"
@@ -233,6 +235,10 @@ class Web:
             response.close()
         plain = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, plain, b"".join(parts).decode("utf-8", "replace"))
+
+    def _lost(self, error: Exception, url: str) -> _AnotherTry:
+        what = f"the connection to {origin(url)} failed: {self.mask(_reason(error))}"
+        return _AnotherTry(ToolFailed(what, where=shown(url), next_step=REACH))
 
     def _untrusted(self, error: Exception, where: str) -> ToolFailed:
         return ToolFailed(
@@ -369,4 +375,4 @@ def said(answer: Answer) -> str:
 def _reason(error: Exception) -> str:
     """Return the innermost words of an error, without the object that urllib3 puts in front of them."""
     text = str(error.args[-1] if error.args else error) or type(error).__name__
-    return " ".join(text.rpartition(">: ")[2].split())[:300]
+    return " ".join(re.sub(r"^.*?(?:>|\)): ", "", text, count=1).split())[:300]
