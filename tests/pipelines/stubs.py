@@ -108,7 +108,9 @@ def cut(_: Handler, __: Asked) -> None:
     """Cut the connection in the middle of what is sent."""
 
 
-def saying(status: int, body: dict[str, Any] | bytes = b"", **headers: str) -> Callable[[Handler, Asked], None]:
+def saying(
+    status: int, body: dict[str, Any] | bytes = b"", **headers: str
+) -> Callable[[Handler, Asked], None]:
     """Answer this."""
     return lambda handler, _: handler.say(status, body, **headers)
 
@@ -218,9 +220,7 @@ class Services:
 @contextmanager
 def serving(*stubs: Stub) -> Iterator[None]:
     """Serve on free ports of this machine."""
-    threads = [
-        threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.01}) for stub in stubs
-    ]
+    threads = [threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.01}) for stub in stubs]
     for thread in threads:
         thread.start()
     try:

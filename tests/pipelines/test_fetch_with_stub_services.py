@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 from tests.cli.support import Ran
 from tests.pipelines.archives import platform_files, users_files, zipped
-from tests.pipelines.stubs import REPOSITORY, SECRETS, Services, StubArtifactory, half, saying, serving, sha256
+from tests.pipelines.stubs import (
+    REPOSITORY,
+    SECRETS,
+    Services,
+    StubArtifactory,
+    half,
+    saying,
+    serving,
+    sha256,
+)
 
 from pgaas.tools import unzip as unzip_module
 

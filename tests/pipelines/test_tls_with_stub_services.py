@@ -23,7 +23,11 @@ def named(name: str) -> x509.Name:
 
 
 def certificate(
-    subject: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey, address: str
+    subject: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    signer: ec.EllipticCurvePrivateKey,
+    address: str,
 ) -> bytes:
     """Return a certificate as PEM: a CA's if it has no address, else a server's."""
     now = datetime.now(UTC)
