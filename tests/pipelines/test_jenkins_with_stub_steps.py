@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.pipelines.groovy import REPOSITORY, Run, run_stub_jenkins
+from tests.pipelines.lines import BUILD, DEPLOY, shell_lines
 
-BUILD, DEPLOY = REPOSITORY / "Jenkinsfile", REPOSITORY / "ci/deploy.Jenkinsfile"
 JOB = REPOSITORY / "ci/deploy-job.groovy"
 APPROLE = "APPROLE_CRED:VAULT_ROLE_ID+VAULT_SECRET_ID"
 PARAMETERS = [
@@ -51,13 +51,6 @@ def happened(script: Path, **variables: str) -> list[list[str]]:
 
 def all_of(kind: str, told: list[list[str]]) -> list[list[str]]:
     return [parts[1:] for parts in told if parts[0] == kind]
-
-
-def shell_lines(script: Path) -> list[str]:
-    """Return the shell lines that stand in a pipeline's text."""
-    return re.findall(
-        r"\bsh (?:'([^']*)')", re.sub(r"sh\(script: ('[^']*').*?\)", r"sh \1", script.read_text())
-    )
 
 
 def test_the_build_has_the_stages_and_publishes_a_tag_with_stub_steps() -> None:
