@@ -1,4 +1,4 @@
-"""GitLab's pipeline: well-formed, with the jobs that each kind of pipeline should have: Jenkins's commands."""
+"""GitLab's pipeline: well-formed, the jobs that each kind of pipeline should have, Jenkins's commands."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The pipelines' own shell lines, run one by one in a checkout: from a tag to a deployment.
 
-What runs is what stands in the files: an option that is renamed fails here. uv, git and the archives are real;
-Vault and Artifactory are stubs, helm, helmfile and kubectl only say a version, and no cluster answers.
+What runs is what stands in the files: an option that is renamed fails here. uv, git and the archives are
+real; Vault and Artifactory are stubs, helm, helmfile and kubectl only say a version, and no cluster answers.
 """
 
 from __future__ import annotations

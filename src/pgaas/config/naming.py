@@ -147,6 +147,16 @@ def client_group(ins: str) -> str:
     return f"pgaas-{ins}"
 
 
+def users_package_name(version: str) -> str:
+    """Return the file name of a published version of the users' repository."""
+    return f"{USERS_ARTIFACT}-{version}.zip"
+
+
+def artifact_path(artifact: str, version: str, file: str) -> str:
+    """Return where a published file is in the artifacts' repository."""
+    return f"{artifact}/{version}/{file}"
+
+
 def load_balancer_name(target: Target, access: str) -> str:
     """Return the name of the Service that is reached from outside Kubernetes; access is rw or ro."""
     return f"{cluster_name(target)}-{access}-lb"
@@ -169,16 +179,6 @@ def alias_fqdn(prefix: str, target: Target, zone: str) -> str:
     return f"{prefix}.{namespace(target)}.{zone}"
 
 
-def platform_archive(version: str) -> str:
-    """Return the file name of a published version of the platform."""
-    return f"{PLATFORM_ARTIFACT}-{version}.zip"
-
-
-def users_archive(version: str) -> str:
-    """Return the file name of a published version of the users' repository."""
-    return f"{USERS_ARTIFACT}-{version}.zip"
-
-
-def artifact_path(artifact: str, version: str, file: str) -> str:
-    """Return where a published file is in the artifacts' repository."""
-    return f"{artifact}/{version}/{file}"
+def package_name(version: str) -> str:
+    """Return the file name of pgaas's own package."""
+    return f"pgaas-{version}.zip"

@@ -15,8 +15,8 @@ from pgaas.config.naming import (
     PLATFORM_ARTIFACT,
     USERS_ARTIFACT,
     artifact_path,
-    platform_archive,
-    users_archive,
+    package_name,
+    users_package_name,
 )
 from pgaas.config.releases import version_problem
 from pgaas.config.root import is_root
@@ -78,10 +78,8 @@ def fetch(
     work.mkdir(mode=0o700)
     try:
         with artifacts(access, environment, progress) as repository:
-            platform = _fetched(
-                repository, PLATFORM_ARTIFACT, pgaas_version, platform_archive, work, progress
-            )
-            users = _fetched(repository, USERS_ARTIFACT, users_version, users_archive, work, progress)
+            platform = _fetched(repository, PLATFORM_ARTIFACT, pgaas_version, package_name, work, progress)
+            users = _fetched(repository, USERS_ARTIFACT, users_version, users_package_name, work, progress)
         release = Release(Part(pgaas_version, platform.sha256), Part(users_version, users.sha256))
         with step(progress, f"putting {into.name} together") as outcome:
             made = work / "root"
