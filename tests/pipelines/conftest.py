@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import pgaas as pgaas
-from tests.pipelines.stubs import Services, StubArtifactory, StubVault, serving
+from tests.cli.support import Ran
+from tests.pipelines.stubs import CONTENT, SECRETS, Services, StubArtifactory, StubVault, serving
 
 from pgaas.tools import web
 
@@ -36,3 +38,26 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
         yield made
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    path = tmp_path / "pgaas-1.2.3.zip"
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def publish(pgaas: Callable[..., Ran], archive: Path, services: Services) -> Iterator[Callable[..., Ran]]:
+    """Publish the archive; whatever happens, nothing that is printed or written down holds a secret."""
+
+    def run(*arguments: str, tag: str = "v1.2.3") -> Ran:
+        done = pgaas("ci", "publish", str(archive), "--tag", tag, "-v", *arguments)
+        for secret in SECRETS:
+            assert secret not in done.out + done.err
+        assert "Traceback" not in done.err
+        assert "bug" not in done.err
+        return done
+
+    yield run
+    assert not list(Path(os.environ["XDG_STATE_HOME"]).rglob("crash-*"))

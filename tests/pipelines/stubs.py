@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import ssl
 import threading
 from collections import defaultdict
@@ -19,6 +20,11 @@ VAULT_TOKEN, JFROG_TOKEN = "hvs.vault-token-55aa", "jfrog-token-c0ffee99"
 SECRETS = (ROLE_ID, SECRET_ID, VAULT_TOKEN, JFROG_TOKEN)
 SECRET_PATH = "secret/data/pgaas/jfrog"
 REPOSITORY = "pgaas-release"
+# What the tests publish, and where it goes.
+CONTENT = b"PK\x05\x06" + os.urandom(300_000)
+PATH = f"/{REPOSITORY}/pgaas/1.2.3/pgaas-1.2.3.zip"
+SECRET = f"GET /v1/{SECRET_PATH}"
+LOGIN = "POST /v1/auth/approle/login"
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,6 @@ def unzip(
         zipfile.BadZipFile,
         zlib.error,
         EOFError,
-        NotImplementedError,
         RuntimeError,
         ValueError,
     ) as error:
