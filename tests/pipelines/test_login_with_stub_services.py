@@ -121,3 +121,12 @@ def test_something_else_than_a_vault_answers(publish, services: Services) -> Non
     done = publish()
     assert done.code == 5
     assert "no Vault" in done.err
+
+
+def test_a_token_that_the_stub_vault_does_not_take_back_fails_nothing_and_is_asked_once(
+    publish, services: Services
+) -> None:
+    revoke = "/v1/auth/token/revoke-self"
+    services.vault.instead[f"POST {revoke}"], services.vault.stays = [saying(503)], True
+    assert publish().code == 0
+    assert services.vault.paths("POST").count(revoke) == 1

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pgaas.cli import completion
 from pgaas.cli.durations import parse_duration
 
 
-def _variable(flag: str, text: str, metavar: str, variable: str | list[str]) -> Any:
+def complete_clients(ctx: Any, incomplete: str) -> list[str]:
+    """Complete the last of the clients with those that have a folder below confs/users."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{ins}" for ins in completion.clients(ctx.params, last)]
+
+
+def complete_env(ctx: Any, incomplete: str) -> list[str]:
+    """Complete --env with the environments of the first client."""
+    return completion.environments(_with_first(ctx.params), incomplete)
+
+
+def complete_dc(ctx: Any, incomplete: str) -> list[str]:
+    """Complete --dc with the datacenters of the first client."""
+    return completion.datacenters(_with_first(ctx.params), incomplete)
+
+
+def complete_action(incomplete: str) -> list[str]:
+    """Complete --action."""
+    return [action for action in ("create", "upgrade") if action.startswith(incomplete)]
+
+
+def _with_first(given: Mapping[str, Any]) -> dict[str, Any]:
+    env = given.get("env_override") or given.get("env")
+    return {**given, "ins": (given.get("ins") or "").partition(",")[0], "env": env}
+
+
+def _variable(
+    flag: str, text: str, metavar: str, variable: str, complete: Callable[..., list[str]] | None = None
+) -> Any:
     return typer.Option(
-        flag, help=text, metavar=metavar, envvar=variable, show_envvar=True, show_default=False
+        flag,
+        help=text,
+        metavar=metavar,
+        envvar=variable,
+        show_envvar=True,
+        show_default=False,
+        autocompletion=complete,
     )
 
 
@@ -26,9 +62,18 @@ UsersVersionOption = Annotated[
     ),
 ]
 InsOption = Annotated[
-    str, _variable("--ins", "The clients' codes, in the order in which to deploy them.", "INS,INS…", "INS")
+    str,
+    _variable(
+        "--ins",
+        "The clients' codes, in the order in which to deploy them.",
+        "INS,INS…",
+        "INS",
+        complete_clients,
+    ),
 ]
-EnvOption = Annotated[str, _variable("--env", "The environment: perf, pprod or prod.", "ENV", "ENV")]
+EnvOption = Annotated[
+    str, _variable("--env", "The environment: perf, pprod or prod.", "ENV", "ENV", complete_env)
+]
 EnvOverrideOption = Annotated[
     str,
     _variable(
@@ -36,9 +81,14 @@ EnvOverrideOption = Annotated[
     ),
 ]
 DcOption = Annotated[
-    str, _variable("--dc", "The datacenter; by default the first one of each client's list.", "DC", "DC")
+    str,
+    _variable(
+        "--dc", "The datacenter; by default the first one of each client's list.", "DC", "DC", complete_dc
+    ),
 ]
-ActionOption = Annotated[str, _variable("--action", "create or upgrade.", "ACTION", "ACTION")]
+ActionOption = Annotated[
+    str, _variable("--action", "create or upgrade.", "ACTION", "ACTION", complete_action)
+]
 KubeconfigCredOption = Annotated[
     str | None,
     _variable("--kubeconfig-cred", "The ID of Jenkins's kubeconfig credential.", "ID", "KUBECONFIG_CRED"),

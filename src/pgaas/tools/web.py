@@ -122,14 +122,15 @@ class Web:
         body: bytes | Path | None = None,
         sink: Sink | None = None,
         follow: bool = False,
+        once: bool = False,
     ) -> Answer:
-        """Ask once, and again where that can help, and return the answer, whatever its status.
+        """Ask, and again where that can help (unless `once`), and return the answer, whatever its status.
 
         `sink` gets the body of a 200; `follow` goes where a redirect leads, without the headers if that is
         another origin. Raise ToolFailed if the server cannot be reached, is not whom its certificate says,
         fails again and again, or redirects what is not to be followed; TimedOut if it stays silent.
         """
-        for pause in (*PAUSES, None):
+        for pause in (*(() if once else PAUSES), None):
             try:
                 return self._through_redirects(method, url, dict(headers or {}), body, sink, follow)
             except _AnotherTry as failed:
