@@ -136,7 +136,7 @@ COMPLETIONS = [
     ("pgaas diff --ins ic1,is1 --env local --dc ", 7, ["local1", "local2"]),
     ("pgaas diff --all --fail-on ", 4, ["reload", "restart", "disruptive", "forbidden"]),
     ("pgaas ci deploy --ins ic1,i", 4, ["ic1,ic1", "ic1,is1"]),
-    ("pgaas ci deploy --ins is1,ic1 --env p", 6, ["pic"]),
+    ("pgaas ci deploy --ins is1 --env p", 6, ["pic"]),
     ("pgaas ci deploy --ins ic1,is1 --env prod --dc ", 8, ["dc1", "dc2"]),
     ("pgaas ci deploy --action u", 4, ["upgrade"]),
 ]

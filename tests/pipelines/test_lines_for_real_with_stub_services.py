@@ -166,3 +166,16 @@ def test_gitlabs_check_of_the_parameters_runs(published: dict[str, bytes], job: 
     parameters = {name: value for name, value in PARAMETERS.items() if name != "KUBECONFIG_CRED"}
     done = job.run(line, parameters)
     assert done.returncode == 0, done.stderr
+
+
+def test_gitlabs_review_of_a_merge_request_runs(published: dict[str, bytes], job: Job) -> None:
+    [line] = gitlab_jobs()["review"]["script"]
+    databases = job.checkout / "confs/users/ic1/prod/databases.yaml"
+    written = databases.read_text()
+    databases.write_text(f"{written.rstrip()}\n  - name: newcomer\n    login: true\n")
+    try:
+        done = job.run(line, {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD"})
+    finally:
+        databases.write_text(written)
+    assert done.returncode == 0, done.stderr
+    assert "newcomer" in (job.checkout / "review.md").read_text()

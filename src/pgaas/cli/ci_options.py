@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,23 +19,19 @@ def complete_clients(ctx: Any, incomplete: str) -> list[str]:
 
 
 def complete_env(ctx: Any, incomplete: str) -> list[str]:
-    """Complete --env with the environments of the first client."""
-    return completion.environments(_with_first(ctx.params), incomplete)
+    """Complete --env with the environments of the clients given."""
+    return completion.environments(ctx.params, incomplete)
 
 
 def complete_dc(ctx: Any, incomplete: str) -> list[str]:
-    """Complete --dc with the datacenters of the first client."""
-    return completion.datacenters(_with_first(ctx.params), incomplete)
+    """Complete --dc with the datacenters of the clients given."""
+    env = ctx.params.get("env_override") or ctx.params.get("env")
+    return completion.datacenters({**ctx.params, "env": env}, incomplete)
 
 
 def complete_action(incomplete: str) -> list[str]:
     """Complete --action."""
     return [action for action in ("create", "upgrade") if action.startswith(incomplete)]
-
-
-def _with_first(given: Mapping[str, Any]) -> dict[str, Any]:
-    env = given.get("env_override") or given.get("env")
-    return {**given, "ins": (given.get("ins") or "").partition(",")[0], "env": env}
 
 
 def _variable(
