@@ -18,7 +18,7 @@ from tests.pipelines.stubs import REPOSITORY, SECRETS, Services, StubArtifactory
 BOTH = ("--ins", "ic1,is1", "--env", "local", "--dc", "local1")
 SECOND = ("--ins", "is1", "--env", "local", "--dc", "local1")
 SECOND_NAMESPACE = "is1-local"
-PARTS = ("helmfile.yaml", "helmfile-checks", "charts", "confs/admin", "manifests")
+PARTS = ("helmfile.yaml", "helmfile-checks", "charts", "local-infra", "confs/admin", "manifests")
 
 
 @pytest.fixture

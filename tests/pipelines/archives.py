@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PLATFORM_PARTS = ("helmfile.yaml", "helmfile-checks", "charts", "confs/admin", "manifests")
+PLATFORM_PARTS = ("helmfile.yaml", "helmfile-checks", "charts", "local-infra", "confs/admin", "manifests")
 
 
 def zipped(files: Mapping[str, bytes | str], *, links: Mapping[str, str] | None = None) -> bytes:
