@@ -28,6 +28,8 @@ capabilities:
 {{- /* From an instance's pod to the labels of its series. */ -}}
 {{- define "observability.instanceLabels" -}}
 - {source_labels: [__meta_kubernetes_pod_container_port_number], regex: "9187", action: keep}
+# A cluster restored beside its source is nobody's primary: no alert and no panel may take it for one.
+- {source_labels: [__meta_kubernetes_pod_label_pgaas_io_restored_from], regex: ".+", action: drop}
 - {target_label: job, replacement: cnpg}
 - {source_labels: [__meta_kubernetes_pod_label_cnpg_io_cluster], target_label: cluster}
 - {source_labels: [__meta_kubernetes_pod_label_pgaas_io_ins], target_label: ins}

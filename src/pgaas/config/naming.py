@@ -182,3 +182,36 @@ def alias_fqdn(prefix: str, target: Target, zone: str) -> str:
 def package_name(version: str) -> str:
     """Return the file name of pgaas's own package."""
     return f"pgaas-{version}.zip"
+
+
+class RestoredNames(NamedTuple):
+    """The names of what belongs to a cluster that was restored beside its source: all begin with its own."""
+
+    cluster: str
+    server_certificate: str
+    replication_certificate: str
+    client_ca: str
+    client_ca_bundle: str
+    self_signed_issuer: str
+    s3_secret: str
+    monitoring_queries: str
+    services: tuple[str, ...]
+
+    def client_certificate(self, role: str) -> str:
+        """Return the name of a role's client Certificate and of its Secret, where the source's are gone."""
+        return f"{self.cluster}-client-{kubernetes_name(role)}"
+
+
+def restored_names(name: str) -> RestoredNames:
+    """Return the names for a restored cluster; its ObjectStore and its ImageCatalog are called as it is."""
+    return RestoredNames(
+        cluster=name,
+        server_certificate=f"{name}-server",
+        replication_certificate=f"{name}-replication",
+        client_ca=f"{name}-client-ca",
+        client_ca_bundle=f"{name}-client-ca-bundle",
+        self_signed_issuer=f"{name}-selfsigned",
+        s3_secret=f"{name}-s3",
+        monitoring_queries=f"{name}-monitoring-queries",
+        services=(f"{name}-rw", f"{name}-ro", f"{name}-r"),
+    )

@@ -42,6 +42,7 @@ from pgaas.render.values import (
     NetworkPolicy,
     Rbac,
     Resources,
+    Restore,
     ScheduledBackup,
     ServerCertificate,
     Service,
@@ -74,6 +75,7 @@ def build_values(resolved: ResolvedClient) -> GeneratedValues:
             major=merged.postgresql.major_version,
         ),
         replication=topology.replication(resolved),
+        restore=Restore(),
         databases=[
             Database(resource=database_resource_name(target, each.name), name=each.name, owner=each.owner)
             for each in merged.databases

@@ -176,6 +176,25 @@ class ExternalCluster(Values):
     server_name: ObjectName
 
 
+class Restore(Values, spelt={"backup_id": "backupID", "target_tli": "targetTLI"}):
+    """How a cluster was restored beside its source; without `enabled` it is a client's own, and all is empty.
+
+    `restored_from` is the cluster whose archive is read, from the folder `server_name`. `target` is what was
+    asked for as a label takes it, `request` in full. At most one of the targets is set; without any, recovery
+    goes on to the newest WAL.
+    """
+
+    enabled: bool = False
+    restored_from: str = ""
+    target: str = ""
+    request: str = ""
+    server_name: str = ""
+    backup_id: str = ""
+    target_time: str = ""
+    target_immediate: bool = False
+    target_tli: str = ""
+
+
 class Replication(Values, spelt={"self_name": "self"}):
     """The symmetric topology of a client in several datacenters; empty when they do not replicate."""
 
@@ -245,8 +264,9 @@ class ObjectStore(Values, spelt={"endpoint_url": "endpointURL"}):
 
 
 class ScheduledBackup(Values):
-    """A ScheduledBackup object; the schedule has six fields, seconds first."""
+    """A ScheduledBackup object; the schedule has six fields, seconds first. A restored cluster has none."""
 
+    enabled: bool = True
     schedule: str
     target: Literal["primary", "prefer-standby"]
     immediate: bool
@@ -351,6 +371,7 @@ class GeneratedValues(Values):
     cluster: Cluster
     image_catalog: ImageCatalog
     replication: Replication
+    restore: Restore
     databases: list[Database]
     object_stores: list[ObjectStore]
     scheduled_backup: ScheduledBackup

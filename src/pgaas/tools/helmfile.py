@@ -58,11 +58,12 @@ def infra_environment(dc: str, charts: str = "") -> dict[str, str]:
     return environment({"DC": dc, "PGAAS_CHARTS": charts})
 
 
-def cluster_environment(*, ins: str, env: str, dc: str, namespace: str, cluster_name: str) -> dict[str, str]:
-    """Return the environment for the cluster's release."""
-    return environment(
-        {"INS": ins, "ENV": env, "DC": dc, "NAMESPACE": namespace, "CLUSTER_NAME": cluster_name}
-    )
+def cluster_environment(
+    *, ins: str, env: str, dc: str, namespace: str, cluster_name: str, restored: bool = False
+) -> dict[str, str]:
+    """Return the environment for the cluster's release; one that is `restored` has values of its own."""
+    codes = {"INS": ins, "ENV": env, "DC": dc, "NAMESPACE": namespace, "CLUSTER_NAME": cluster_name}
+    return environment({**codes, "RESTORED": cluster_name if restored else ""})
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
