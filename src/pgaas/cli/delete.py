@@ -19,7 +19,7 @@ from pgaas.cli.options import (
     VerboseOption,
     root_folder,
 )
-from pgaas.cli.output import out, out_json, say
+from pgaas.cli.output import out, out_json, say, spelled
 from pgaas.cli.progress import progress_for
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ SkipFinalBackupOption = Annotated[
     bool,
     typer.Option("--skip-final-backup", help="Delete without a last backup: what it would hold is lost."),
 ]
-UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def delete(
@@ -109,12 +108,3 @@ def as_json(done: Deleted) -> dict[str, object]:
         "generation_file": done.generation_file,
         "seconds": round(done.seconds, 1),
     }
-
-
-def spelled(size: float) -> str:
-    """Return a number of bytes with a unit."""
-    for unit in UNITS[:-1]:
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} {UNITS[-1]}"

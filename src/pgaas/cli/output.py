@@ -13,6 +13,7 @@ _CONTROLS = {
 }
 _RED = "31"
 _DIM = "2"
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def out(text: str) -> None:
@@ -101,3 +102,12 @@ def cell(value: object) -> str:
 def out_lines(text: str) -> None:
     """Print a program's output as it came, ended by a line break."""
     sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
+
+
+def spelled(size: float) -> str:
+    """Return a number of bytes with a unit."""
+    for unit in UNITS[:-1]:
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} {UNITS[-1]}"

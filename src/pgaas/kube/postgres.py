@@ -90,6 +90,21 @@ def ask(api: Api, pod: str, namespace: str, sql: str, *, timeout: float = ASK_SE
     return api.execute(pod, CONTAINER, namespace, argv, timeout=timeout).strip()
 
 
+def ask_in(
+    api: Api, pod: str, namespace: str, database: str, *statements: str, timeout: float = ASK_SECONDS
+) -> str:
+    """Return what a database answers to the last of some statements of one session, as `ask` does."""
+    argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", conninfo(database)]
+    argv += [part for statement in statements for part in ("-c", statement)]
+    return api.execute(pod, CONTAINER, namespace, argv, timeout=timeout).strip()
+
+
+def conninfo(database: str) -> str:
+    """Return a database's name as libpq takes it whatever it is: a bare `a=b` would be options."""
+    escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
+
+
 def position(api: Api, pod: str, namespace: str) -> Position:
     """Return where an instance is; raise KubernetesError if it cannot be asked."""
     return parse_position(ask(api, pod, namespace, POSITION), pod)

@@ -155,6 +155,7 @@ def _helmfile(subject: Subject, argv: list[str], timeout: float, progress: Progr
         dc=target.dc,
         namespace=subject.namespace,
         cluster_name=subject.cluster,
+        restored=subject.restored,
     )
     secrets = (subject.values.s3.access_key, subject.values.s3.secret_key)
     echo = progress.command if progress else None

@@ -23,13 +23,17 @@ HOPELESS_PHASES = (UNRECOVERABLE, INVALID)
 
 @dataclass(frozen=True)
 class Expected:
-    """What must be there; `databases` maps a Database object's name to PostgreSQL's."""
+    """What must be there; `databases` maps a Database object's name to PostgreSQL's.
+
+    Without `archives`, as a cluster that was restored, neither WAL in the archive nor a backup is missed.
+    """
 
     instances: int
     roles: tuple[str, ...]
     absent: tuple[str, ...]
     databases: dict[str, str]
     certificates: tuple[str, ...]
+    archives: bool = True
 
 
 def expected_of(subject: Subject) -> Expected:
@@ -47,6 +51,7 @@ def expected_of(subject: Subject) -> Expected:
             certificates.replication,
             *(client.name for client in certificates.clients),
         ),
+        archives=bool(subject.server_name),
     )
 
 
@@ -66,7 +71,7 @@ def judge(snapshot: Snapshot, expected: Expected) -> Seen:
         items += [_role(cluster, role) for role in expected.roles]
         items += [_absent_role(cluster, role) for role in expected.absent]
         items += [_database(snapshot, resource, name) for resource, name in expected.databases.items()]
-    items += [_archive(snapshot), _first_backup(snapshot)]
+    items += [_archive(snapshot), _first_backup(snapshot)] if expected.archives else []
     hopeless = held_back(cluster)
     if snapshot.phase in HOPELESS_PHASES:
         hopeless = f"{snapshot.phase}: {dig(cluster, 'status', 'phaseReason', default='no reason given')}"

@@ -61,7 +61,7 @@ def preflight(
         # What asks no API server goes first: other programs have a core, and S3's library loads slowly.
         early: dict[str, Future[list[Row]]] = {}
         if TOOLS not in left_out:
-            early[TOOLS] = pool.submit(_guarded, TOOLS, _tools)
+            early[TOOLS] = pool.submit(guarded, TOOLS, tools_found)
         opened = pool.submit(preflight_s3.open_early, subject) if S3 not in left_out else None
         try:
             version = preflight_cluster.server_version(api)
@@ -102,7 +102,7 @@ def _checks(
     return {
         S3: lambda: preflight_s3.bucket(subject, api, live, state, dry=dry),
         **archive,
-        TOOLS: _tools,
+        TOOLS: tools_found,
         "kinds": lambda: preflight_cluster.kinds(subject, api),
         "operators": lambda: preflight_cluster.operators(subject, api),
         "issuer": lambda: [preflight_cluster.issuer(subject, api)],
@@ -121,7 +121,7 @@ def _all_at_once(
     """Run the checks, but for those that run already, and return the rows of all in the order of `checks`."""
     rows: list[Row] = []
     running = {
-        name: early.get(name) or pool.submit(_guarded, name, check)
+        name: early.get(name) or pool.submit(guarded, name, check)
         for name, check in checks.items()
         if name not in skipped
     }
@@ -140,7 +140,7 @@ def _once_done(first: Future[None], check: Check) -> Check:
     return wait_and_check
 
 
-def _guarded(name: str, check: Check) -> list[Row]:
+def guarded(name: str, check: Check) -> list[Row]:
     """Turn what a check raises into its row: what may not be read is skipped, all else has failed."""
     try:
         return list(check())
@@ -151,7 +151,8 @@ def _guarded(name: str, check: Check) -> list[Row]:
         return [Row(name, "failed", detail, error.next_step, type(error))]
 
 
-def _tools() -> Iterable[Row]:
+def tools_found() -> Iterable[Row]:
+    """Check that helm and helmfile are there; raise ToolMissing if not."""
     found = check_tools(("helm", "helmfile"))
     require_tools(found)
     return [Row("tools", "ok", ", ".join(f"{entry.tool.name} {entry.version}".strip() for entry in found))]

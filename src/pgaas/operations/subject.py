@@ -13,10 +13,16 @@ from pgaas.render.build import build_values
 from pgaas.render.values import GeneratedValues
 from pgaas.tools.s3 import Keys, Place, split_url
 
+RESTORED_AS = "pgaas.io/restored-as"
+RESTORED_FROM = "pgaas.io/restored-from"
+
 
 @dataclass(frozen=True)
 class Subject:
-    """One target and everything that the configuration says about it."""
+    """One target and everything that the configuration says about it.
+
+    With the values of a restored cluster it is that one, beside the target's own.
+    """
 
     root: Path
     target: Target
@@ -44,9 +50,16 @@ class Subject:
         return self.values.network_policy.operator_namespace
 
     @property
+    def restored(self) -> bool:
+        """Whether this is a cluster that was restored beside the target's own."""
+        return self.values.restore.enabled
+
+    @property
     def labels(self) -> dict[str, str]:
-        """Return the labels that every object of this target carries."""
+        """Return the labels that every object of this cluster carries, and none of another's."""
         target = self.target
+        if self.restored:
+            return {"pgaas.io/ins": target.ins, "pgaas.io/env": target.env, RESTORED_AS: self.cluster}
         return {"pgaas.io/ins": target.ins, "pgaas.io/env": target.env, "pgaas.io/dc": target.dc}
 
     @property
@@ -92,7 +105,12 @@ class Subject:
         return api_for(self.resolved.datacenters.datacenters[self.target.dc].kube_context)
 
     def command(self, verb: str) -> str:
-        """Return the command line of another verb for the same target."""
+        """Return the command line of another verb for the same target; a restored cluster has two verbs."""
+        if self.restored:
+            end = f"--as {self.cluster}{' --remove' if verb == 'delete' else ''}"
+            return (
+                f"pgaas restore --ins {self.target.ins} --env {self.target.env} --dc {self.target.dc} {end}"
+            )
         return f"pgaas {verb} --ins {self.target.ins} --env {self.target.env} --dc {self.target.dc}"
 
 

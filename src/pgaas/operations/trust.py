@@ -149,13 +149,13 @@ def look_at_side(subject: Subject, api: Api | str) -> Side:
         return Side(subject, error=api)
     certificates = subject.values.certificates
     try:
-        authority = _authorities(subject, api, certificates.client_ca)
+        authority = authorities_in(subject, api, certificates.client_ca)
         own = {
             # The second differs while a new CA is there, and what the old one signed is still in use.
-            CLIENT: unique((*authority, *_authorities(subject, api, certificates.replication)))
+            CLIENT: unique((*authority, *authorities_in(subject, api, certificates.replication)))
             if authority
             else (),
-            SERVER: _authorities(subject, api, certificates.server.name),
+            SERVER: authorities_in(subject, api, certificates.server.name),
         }
         holdings = {purpose: _holding(subject, api, purpose) for purpose in PURPOSES}
     except KubernetesError as error:
@@ -289,7 +289,7 @@ def _equal(live: Object | None, bundle: Object) -> bool:
     )
 
 
-def _authorities(subject: Subject, api: Api, secret: str) -> tuple[Authority, ...]:
+def authorities_in(subject: Subject, api: Api, secret: str) -> tuple[Authority, ...]:
     """Return the CAs in the ca.crt of a Secret that cert-manager makes; none if it is not there yet."""
     found = api.get(SECRET, secret, subject.namespace)
     return read_authorities(_text(found, secret), f"{KEY} of Secret {subject.namespace}/{secret}")

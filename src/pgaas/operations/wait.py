@@ -209,6 +209,8 @@ def stuck(subject: Subject, api: Api, waited: Waited, last: Snapshot | None) -> 
 
 
 def _after_failure(subject: Subject, hopeless: str) -> str:
+    if subject.restored:
+        return f"mend what is named above, or begin anew: {subject.command('delete')}"
     if "archive is not empty" in hopeless:
         return (
             f"{subject.command('delete')} --skip-final-backup, then {subject.command('create')}: "

@@ -85,6 +85,12 @@ def dump_plain(plain: dict[str, Any]) -> str:
 def dump_values(values: GeneratedValues) -> str:
     """Return a values file: two lines that say what it was made from, and the values."""
     target = values.target
+    if values.restore.enabled:
+        asked = f"--ins {target.ins} --env {target.env} --dc {target.dc} --as {values.cluster.name}"
+        return (
+            f"# Made by `pgaas restore {asked}`: edits will be lost.\n"
+            f"# {values.restore.request}\n{dump_plain(values.plain())}"
+        )
     environment = resolve_environment(target.env)
     return (
         f"# Made by `pgaas generate --ins {target.ins} --env {target.env} --dc {target.dc}`:"

@@ -23,6 +23,18 @@ def values_path(root: Path, target: Target) -> Path:
     return root / GENERATED_FOLDER / f"{target.ins}-{target.env}" / target.dc / "values.yaml"
 
 
+def restored_path(root: Path, target: Target, name: str) -> Path:
+    """Return where the values file of a cluster is that was restored in a target's datacenter."""
+    return values_path(root, target).parent / "restored" / name / "values.yaml"
+
+
+def write_restored(root: Path, target: Target, values: GeneratedValues) -> Path:
+    """Write a restored cluster's values file and return its path. Raise as `write_values` does."""
+    path = restored_path(root, target, values.cluster.name)
+    write_text(path, dump_values(values), secret=bool(values.s3.secret_key or values.s3.access_key))
+    return path
+
+
 def write_values(root: Path, target: Target, values: GeneratedValues) -> Path:
     """Write a target's values file and return its path. Raise UsageError if the file system refuses."""
     path = values_path(root, target)

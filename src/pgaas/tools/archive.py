@@ -82,7 +82,7 @@ class Archive:
     @property
     def newest_backup(self) -> BaseBackup | None:
         """Return the completed backup that ended last, which a recovery begins with."""
-        return _newest_completed(self.backups)
+        return newest_completed(self.backups)
 
     @property
     def failed(self) -> tuple[BaseBackup, ...]:
@@ -133,9 +133,9 @@ def read_archive(
     `recent` is the time, back from the newest WAL, over which the rate is measured. Without `chain` only the
     newest folders are read, whatever the newest backup's age. Raise ToolFailed if S3 cannot be read.
     """
-    root = f"{_slashed(prefix)}{server_name}/"
-    backups, count = _backups(bucket, f"{root}base/")
-    base = _newest_completed(backups)
+    root = f"{slashed(prefix)}{server_name}/"
+    backups, count = base_backups(bucket, f"{root}base/")
+    base = newest_completed(backups)
     size = base.segment_size if base else SEGMENT_SIZE
     top = bucket.listing(f"{root}wals/")
     wals = ArchivedWal(bucket, f"{root}wals/", size)
@@ -153,7 +153,7 @@ def read_archive(
         newest_wal=wals.stored(newest) if newest else None,
         history=max(wals.histories, default=None),
         rate=rate(wals, newest, recent, top.at) if newest else None,
-        chain=_chain(wals, base, newest) if base and chain else None,
+        chain=chain_from(wals, base, newest) if base and chain else None,
         segment_size=size,
     )
 
@@ -165,7 +165,7 @@ def written_after(
 
     Raise ToolFailed if S3 cannot be read.
     """
-    root = f"{_slashed(prefix)}{server_name}/wals/"
+    root = f"{slashed(prefix)}{server_name}/wals/"
     wals = ArchivedWal(bucket, root, size)
     for folder in bucket.listing(root).folders:
         wals.add_folder(folder)
@@ -178,7 +178,7 @@ def other_generations(bucket: Bucket, prefix: str, cluster: str) -> list[str]:
     Raise ToolFailed if S3 cannot be read.
     """
     found = []
-    above = _slashed(prefix)
+    above = slashed(prefix)
     for folder in bucket.listing(f"{above}{cluster}").folders:
         name = folder.removeprefix(above).removesuffix("/")
         life = re.fullmatch(rf"{re.escape(cluster)}(?:-g([1-9][0-9]{{0,8}}))?", name, re.ASCII)
@@ -187,18 +187,21 @@ def other_generations(bucket: Bucket, prefix: str, cluster: str) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
-def _slashed(prefix: str) -> str:
+def slashed(prefix: str) -> str:
+    """Return a key prefix with a slash at its end."""
     return f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
 
 
-def _backups(bucket: Bucket, base: str) -> tuple[tuple[BaseBackup, ...], int]:
+def base_backups(
+    bucket: Bucket, base: str, *, at_least: int = BACKUPS_READ
+) -> tuple[tuple[BaseBackup, ...], int]:
     """Return the newest backups, newest first, back to a completed one at least, and how many there are."""
     names = [each.removeprefix(base).removesuffix("/") for each in bucket.listing(base).folders]
     names.sort(reverse=True)
     found: list[BaseBackup] = []
     with ThreadPoolExecutor(BACKUPS_AT_ONCE) as pool:
         for start in range(0, len(names), BACKUPS_AT_ONCE):
-            if len(found) >= BACKUPS_READ and _newest_completed(found):
+            if len(found) >= at_least and newest_completed(found):
                 break
             part = names[start : start + BACKUPS_AT_ONCE]
             found += [each for each in pool.map(lambda name: _backup(bucket, base, name), part) if each]
@@ -223,12 +226,14 @@ def _backup(bucket: Bucket, base: str, name: str) -> BaseBackup | None:
     return found
 
 
-def _newest_completed(backups: Sequence[BaseBackup]) -> BaseBackup | None:
+def newest_completed(backups: Sequence[BaseBackup]) -> BaseBackup | None:
+    """Return the completed backup that ended last."""
     completed = [each for each in backups if each.status == "completed" and each.end_time]
     return max(completed, key=lambda each: (each.end_time, each.id), default=None)
 
 
-def _chain(wals: ArchivedWal, base: BaseBackup, newest: Segment | None) -> Chain:
+def chain_from(wals: ArchivedWal, base: BaseBackup, newest: Segment | None) -> Chain:
+    """Return how far a recovery gets from a completed backup towards the newest segment."""
     begin, end = parse_segment(base.begin_wal, wals.size), parse_segment(base.end_wal, wals.size)
     problem, late = "", None
     without = wals.first_without_history(begin.timeline, newest.timeline) if newest else None

@@ -48,6 +48,7 @@ class BaseBackup:
     size: int | None = None
     version: int = 0
     segment_size: int = SEGMENT_SIZE
+    name: str = ""
 
     @property
     def major(self) -> int:
@@ -127,6 +128,7 @@ def _read(backup_id: str, fields: dict[str, str]) -> BaseBackup:
         size=_number(fields, "size") or _number(fields, "cluster_size") or None,
         version=_number(fields, "version"),
         segment_size=size,
+        name=_one_line(fields.get("backup_name", "")),
     )
 
 

@@ -32,6 +32,7 @@ def test_a_real_one() -> None:
         system_id=SYSTEM,
         size=31512680,
         version=170012,
+        name="backup-20261124114625",
         segment_size=2**24,
     )
     assert read(INFO.encode()).major == 17
