@@ -12,7 +12,8 @@ from pgaas.errors import UsageError
 
 # RFC 3339, with a blank for the T as PostgreSQL writes it, and fractions down to PostgreSQL's microseconds.
 MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})?",
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+    r"(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})?",
     re.ASCII,
 )
 EXAMPLE = "2026-11-28T14:30:00Z"
@@ -27,8 +28,8 @@ def check_restored_name(name: str, targets: Iterable[Target], datacenters: Itera
     """
     if not DNS_1035_LABEL.fullmatch(name) or len(name) > CLUSTER_NAME_LIMIT:
         raise UsageError(
-            f"--as {name[:80]!r} is no name for a cluster: it takes lower-case letters, digits and '-', begins "
-            f"with a letter, ends in a letter or digit, and has at most {CLUSTER_NAME_LIMIT} characters",
+            f"--as {name[:80]!r} is no name for a cluster: it takes lower-case letters, digits and '-', begins"
+            f" with a letter, ends in a letter or digit, and has at most {CLUSTER_NAME_LIMIT} characters",
             next_step="such as --as before-the-drop",
         )
     known = set(targets)
@@ -40,7 +41,7 @@ def check_restored_name(name: str, targets: Iterable[Target], datacenters: Itera
             )
         if name.startswith(f"{own}-") or own.startswith(f"{name}-"):
             raise UsageError(
-                f"--as {name}: its objects would be taken for those of {own}, as one name begins with the other",
+                f"--as {name}: one name begins with the other, and its objects would be taken for {own}'s",
                 next_step=f"begin differently, such as --as {_suggested(name)}",
             )
     if _is_kept(name, {target.env for target in known}, datacenters):

@@ -31,7 +31,7 @@ select pg_is_in_recovery() recovering,
        coalesce(a.last_archived_wal, ''),
        coalesce(extract(epoch from now() - a.last_archived_time), -1),
        case when pg_is_in_recovery() then '' else coalesce(translate(pg_read_file(
-         'pg_wal/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.history', true),
+         'pg_wal/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.history', 0, 1048576, true),
          chr(10) || chr(9) || chr(124), '; '), '') end
 from pg_control_recovery() r, pg_control_system() s, pg_stat_archiver a
 """

@@ -28,7 +28,7 @@ from pg_database d where d.datallowconn and not d.datistemplate
 ROLES = "select coalesce(json_agg(rolname order by rolname), '[]') from pg_roles where rolname !~ '^pg_'"
 REASON = """
 select coalesce((select (regexp_matches(pg_read_file(
-  'pg_wal/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.history', true),
+  'pg_wal/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.history', 0, 1048576, true),
   '([^\\t\\n]*)\\s*$'))[1]), '')
 """
 RELATIONS = """
