@@ -125,6 +125,23 @@ def test_helmfile_by_hand_refuses_names_that_are_not_the_values(root, pgaas, too
     assert f"{name} is {value}" in ran.stderr
 
 
+def test_helmfile_takes_a_restored_clusters_values_for_it_alone(root, pgaas, tools):
+    pgaas("generate", "--ins", "ic1", "--env", "prod")
+    restored = {**CLUSTER, "cluster_name": "before-the-drop"}
+    env = {**cluster_environment(**restored, restored=True), "PATH": tools}
+    assert run_tool(template_argv("cluster"), root, env).returncode != 0
+    values = root / "confs/_generated/ic1-prod/dc1/values.yaml"
+    own = values.parent / "restored/before-the-drop/values.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text(values.read_text().replace("  name: prod-ic1-dc1\n", "  name: before-the-drop\n", 1))
+    ran = run_tool(template_argv("cluster"), root, env)
+    assert ran.returncode == 0, ran.stderr
+    assert 'name: "before-the-drop"' in ran.stdout
+    ran = run_tool(template_argv("cluster"), root, {**cluster_environment(**restored), "PATH": tools})
+    assert ran.returncode != 0
+    assert "the values of ic1-prod/dc1 are for prod-ic1-dc1" in ran.stderr
+
+
 def run_tool(argv: list[str], root: Path, env: dict[str, str]):
     return subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False, timeout=120)
 

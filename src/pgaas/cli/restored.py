@@ -29,9 +29,8 @@ def show(done: Restored, *, dry_run: bool) -> None:
 
 def show_checked(checked: Checked) -> None:
     """Print where recovery ended, and what is there."""
-    out(
-        f"  recovery ended at {checked.end_lsn or '?'} of timeline {checked.end_timeline}: {checked.end_reason}"
-    )
+    place = f"{checked.end_lsn or '?'} of timeline {checked.end_timeline}"
+    out(f"  recovery ended at {place}: {checked.end_reason}")
     if checked.last_transaction:
         out(f"  last transaction: {checked.last_transaction}")
     rows = [
@@ -69,5 +68,5 @@ def refuse_what_is_missing(done: Restored) -> None:
         raise NotHealthy(
             f"{done.cluster} was restored, and is not all that databases.yaml wants:{lines}",
             where=f'namespace {done.namespace}, context "{done.context}"',
-            next_step="what is missing may not have been there at that moment: look, or restore to another one",
+            next_step="what is missing may not have been there at that moment: restore to another one",
         )

@@ -28,8 +28,8 @@ def check_restored_name(name: str, targets: Iterable[Target], datacenters: Itera
     """
     if not DNS_1035_LABEL.fullmatch(name) or len(name) > CLUSTER_NAME_LIMIT:
         raise UsageError(
-            f"--as {name[:80]!r} is no name for a cluster: it takes lower-case letters, digits and '-', begins"
-            f" with a letter, ends in a letter or digit, and has at most {CLUSTER_NAME_LIMIT} characters",
+            f"--as {name[:80]!r} is no name for a cluster: it takes lower-case letters, digits and '-', "
+            f"begins with a letter, ends in a letter or digit, {CLUSTER_NAME_LIMIT} in all",
             next_step="such as --as before-the-drop",
         )
     known = set(targets)

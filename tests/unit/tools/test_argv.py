@@ -39,6 +39,13 @@ def test_the_clusters_environment_is_what_helmfile_yaml_reads():
     assert {name: env[name] for name in wanted} == wanted
 
 
+def test_only_a_restored_clusters_environment_names_its_own_values(monkeypatch):
+    monkeypatch.setenv("RESTORED", "left-over")
+    codes = {"ins": "ic1", "env": "prod", "dc": "dc1", "namespace": "n", "cluster_name": "c"}
+    assert helmfile.cluster_environment(**codes)["RESTORED"] == ""
+    assert helmfile.cluster_environment(**codes, restored=True)["RESTORED"] == "c"
+
+
 @pytest.mark.parametrize("wait", [True, False])
 @pytest.mark.parametrize("context", [None, "east"])
 def test_an_uninstall_names_its_place_and_waits_if_asked(context: str | None, wait: bool):
