@@ -64,6 +64,7 @@ def test_nothing_of_it_is_found_by_the_labels_of_its_source() -> None:
         labels = each["metadata"]["labels"]
         assert "pgaas.io/dc" not in labels
         assert labels["pgaas.io/restored-as"] == NAME
+        assert labels["pgaas.io/restored-in"] == "dc1"
         assert labels["pgaas.io/restored-from"] == "prod-ic1-dc1"
         assert labels["pgaas.io/restore-target"] == "time-2026-11-28T14-30-00.000000Z"
         assert (labels["pgaas.io/ins"], labels["pgaas.io/env"]) == ("ic1", "prod")

@@ -14,8 +14,9 @@ The labels that the operator and cert-manager copy to what they make: Pods, Serv
 pgaas.io/ins: {{ .Values.target.ins | quote }}
 pgaas.io/env: {{ .Values.target.env | quote }}
 {{- if .Values.restore.enabled }}
-{{- /* No datacenter: nothing that looks for a client's own cluster, to count it or to delete it, may find this one. */}}
+{{- /* The datacenter under another name: nothing that looks for a client's own cluster, to count it or to delete it, may find this one. */}}
 pgaas.io/restored-as: {{ .Values.cluster.name | quote }}
+pgaas.io/restored-in: {{ .Values.target.dc | quote }}
 pgaas.io/restored-from: {{ .Values.restore.restoredFrom | quote }}
 pgaas.io/restore-target: {{ .Values.restore.target | quote }}
 {{- else }}

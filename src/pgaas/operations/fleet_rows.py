@@ -14,11 +14,11 @@ from pgaas.kube.resources import Object, dig, name_of
 from pgaas.kube.snapshot import is_following, major_of
 from pgaas.operations.health import Expected, expected_of, judge_alone
 from pgaas.operations.preflight_live import unchanged_identity
-from pgaas.operations.subject import Subject
+from pgaas.operations.subject import RESTORED_FROM, RESTORED_IN, Subject
 
 INS_LABEL, ENV_LABEL, DC_LABEL = "pgaas.io/ins", "pgaas.io/env", "pgaas.io/dc"
 DEPLOYED = "deployed"
-PRIMARY, REPLICA, FENCED = "primary", "replica", "fenced"
+PRIMARY, REPLICA, FENCED, RESTORED = "primary", "replica", "fenced", "restored"
 TWO_PRIMARIES = "TWO PRIMARIES"
 # So many settings that differ are named; the rest is counted.
 NAMED = 3
@@ -36,7 +36,8 @@ class Row:
     """One cluster, or a client that has none yet.
 
     `state` is live, not healthy, not live, unreachable, not seen (no context leads there), not configured
-    (it lives, and is in no file), not pgaas's, or no databases.yaml. `live` is None where nobody can tell.
+    (it lives, and is in no file), restored (beside its source), not pgaas's, or no databases.yaml. `live` is
+    None where nobody can tell.
     """
 
     ins: str
@@ -128,8 +129,17 @@ def unconfigured_row(live: Object, context: str, *, told: bool) -> Row:
         name_of(live), str(dig(live, "metadata", "namespace", default="")), context,
         state, configured=False, live=True,
     )  # fmt: skip
-    ill = [item for item in judge_alone(live, _as_it_is(live)) if not item.ok]
+    source = str(labels.get(RESTORED_FROM, "")) if ours else ""
+    expected = _as_it_is(live, archives=not source)
+    ill = [item for item in judge_alone(live, expected) if not item.ok]
     health = [Finding("health", f"{item.name}: {item.detail}") for item in ill]
+    if source:
+        # It takes writes, and nobody is led to it: no second primary.
+        row = replace(row, datacenter=str(labels.get(RESTORED_IN, "")))
+        asked = f"--ins {row.ins} --env {row.env} --dc {row.datacenter} --as {row.cluster}"
+        text = f"restored from {source}: pgaas restore {asked} --remove removes it"
+        filled = _filled(row, live, [Finding(RESTORED, text), *health])
+        return replace(filled, state=RESTORED, role=RESTORED)
     return _filled(row, live, [Finding("unconfigured", text), *health])
 
 
@@ -222,6 +232,6 @@ def _filled(row: Row, live: Object, findings: list[Finding]) -> Row:
     )
 
 
-def _as_it_is(live: Object) -> Expected:
+def _as_it_is(live: Object, *, archives: bool) -> Expected:
     """Return what a cluster that is in no file is to be: what its own spec says."""
-    return Expected(int(dig(live, "spec", "instances", default=0)), (), (), {}, ())
+    return Expected(int(dig(live, "spec", "instances", default=0)), (), (), {}, (), archives)

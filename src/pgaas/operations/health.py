@@ -85,7 +85,7 @@ def judge_alone(cluster: Object, expected: Expected) -> list[Item]:
     if not is_following(cluster):
         items += [_role(cluster, role) for role in expected.roles]
         items += [_absent_role(cluster, role) for role in expected.absent]
-    return [*items, _archive(snapshot)]
+    return [*items, _archive(snapshot)] if expected.archives else items
 
 
 def held_back(cluster: Object) -> str:

@@ -14,6 +14,7 @@ from pgaas.render.values import GeneratedValues
 from pgaas.tools.s3 import Keys, Place, split_url
 
 RESTORED_AS = "pgaas.io/restored-as"
+RESTORED_IN = "pgaas.io/restored-in"
 RESTORED_FROM = "pgaas.io/restored-from"
 
 

@@ -205,6 +205,27 @@ def test_what_lives_in_no_file_is_counted_and_shown_when_asked_for(world: FleetW
     assert row(seen, "theirs").state == "not pgaas's"
 
 
+def test_a_cluster_restored_beside_its_source_is_no_second_primary(world: FleetWorld) -> None:
+    beside = live(world.subject("ic2"))
+    beside["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    beside["metadata"] = {
+        "name": "before-the-drop",
+        "namespace": "ic2-local",
+        "labels": {
+            "pgaas.io/ins": "ic2",
+            "pgaas.io/env": "local",
+            "pgaas.io/restored-from": "local-ic2-local1",
+            "pgaas.io/restored-in": "local1",
+        },
+    }
+    world.servers["cluster1"].put(CLUSTER, beside)
+    found = row(look(world, everything=True), "before-the-drop")
+    assert (found.state, found.role, found.replicated) == ("restored", "restored", False)
+    # It archives nothing, and is not the worse for it.
+    assert [finding.kind for finding in found.findings] == ["restored"]
+    assert "--dc local1 --as before-the-drop --remove" in found.findings[0].text
+
+
 def test_a_client_without_a_file_and_one_whose_file_is_wrong(world: FleetWorld) -> None:
     (world.root / "confs/users/ic1/local/databases.yaml").unlink()
     world.edit("users/ic2/local/databases.yaml", "majorVersion: 17", "majorVersion: 9")
