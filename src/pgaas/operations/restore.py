@@ -14,13 +14,13 @@ from pgaas.errors import PgaasError
 from pgaas.kube.client import Api
 from pgaas.kube.namespace import namespace_state
 from pgaas.kube.postgres import ask_in, position
-from pgaas.kube.release import latest_release
+from pgaas.kube.release import DEPLOYED, latest_release
 from pgaas.kube.resources import CERTIFICATE, CLUSTER, dig, name_of
 from pgaas.kube.snapshot import HEALTHY, is_following
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
 from pgaas.operations import preflight_cluster, preflight_live
 from pgaas.operations.archives import Place
-from pgaas.operations.deploy import DEPLOYED, deploy
+from pgaas.operations.deploy import deploy
 from pgaas.operations.exclusive import exclusive
 from pgaas.operations.preflight import guarded, tools_found
 from pgaas.operations.progress import Progress, step
