@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pgaas.config.models.plugins import BARMAN_PLUGIN
-from pgaas.render.effects_rules import Rule, applied, more_or_less, rolling
+from pgaas.render.effects_rules import Rule, applied, more_or_less, on_or_off, rolling
 from pgaas.render.leaves import Leaf
 from pgaas.render.marks import Effect, disruptive, forbidden, nothing, reload
 from pgaas.render.sides import Sides
@@ -100,6 +100,10 @@ ARCHIVE: dict[str, Rule] = {
     "objectStores.*.sidecarEnv": nothing("only their order changes"),
     "objectStores.*.sidecarEnv.*": ENVIRONMENT,
     "objectStores.*.sidecarEnv.*.value": ENVIRONMENT,
+    "scheduledBackup.enabled": on_or_off(
+        nothing("base backups are taken by a schedule"),
+        disruptive("no base backup is taken by itself any more"),
+    ),
     "scheduledBackup.schedule": nothing("counts for the next backup"),
     "scheduledBackup.target": nothing("counts for the next backup"),
     "scheduledBackup.immediate": nothing("counts when a schedule is made"),

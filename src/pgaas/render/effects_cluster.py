@@ -106,6 +106,12 @@ CLUSTER: dict[str, Rule] = {
     "imageCatalog.major": forbidden(
         "another major version is an offline upgrade: create, and upgrade without --major, refuse it"
     ),
+    # A release of an older pgaas has none of these: that they come changes nothing.
+    "restore.*": comes_or_goes(
+        nothing("says that it was not restored beside another cluster"),
+        nothing("says that it was not restored beside another cluster"),
+        forbidden("no client's own cluster is restored in place: pgaas restore makes another one beside it"),
+    ),
     "replication.enabled": _replication,
     "replication.self": comes_or_goes(
         nothing("the cluster's own name in its topology"),
