@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pgaas.cli.options import Output, OutputOption
 from pgaas.cli.output import out, out_json
+
+if TYPE_CHECKING:
+    from pgaas.operations.version import Version
 
 
 def version(output: OutputOption = Output.text) -> None:
     """Print pgaas's version.
 
+    An installed pgaas prints the version that it was built with, a source tree what git says: tag v1.2.3 is
+    1.2.3, branch main is 0.0.0-main.COMMIT, and uncommitted changes add .dirty. As json it also says how
+    the wheel spells it, the commit, and where the version is from.
+
     Examples:
       pgaas version
       pgaas version -o json
     """
-    if output is Output.json:
-        out_json({"version": pgaas_version()})
-    else:
-        out(pgaas_version())
+    from pgaas.operations.version import own_version
+
+    found = own_version()
+    out_json(as_json(found)) if output is Output.json else out(found.text)
+
+
+def as_json(found: Version) -> dict[str, object]:
+    """Return a version for a program."""
+    return {
+        "version": found.text,
+        "python_version": found.python,
+        "release": found.is_release,
+        "commit": found.commit,
+        "tag": found.tag,
+        "branch": found.branch,
+        "dirty": found.dirty,
+        "from": found.source,
+    }
 
 
 def pgaas_version() -> str:
-    """Return the installed package's version."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed_version
+    """Return the running pgaas's version, whatever stands in the way."""
+    from pgaas.errors import PgaasError
+    from pgaas.operations.version import UNKNOWN, own_version
 
     try:
-        return installed_version("pgaas")
-    except PackageNotFoundError:
-        return "0+not-installed"
+        return own_version().text
+    except (PgaasError, OSError):
+        return UNKNOWN
