@@ -53,6 +53,7 @@ COMMANDS = {
         "check-tools": "List the outside tools: found, and needed.",
         "clean": "Remove confs/_generated.",
         "version": "Print pgaas's version.",
+        "package": "Write the package of a commit, which pgaas is deployed from.",
     },
 }
 GROUPS = {
