@@ -28,10 +28,10 @@ def package(
 ) -> None:
     """Write pgaas-VERSION.zip from the commit that is checked out, and print its path and SHA-256.
 
-    In it are the wheel with its locked requirements, charts/, local-infra/, manifests/, helmfile.yaml with its
-    checks, confs/admin without local, a bill of materials (CycloneDX) and SHA256SUMS. Nothing that git does
-    not track is in it; changes that are not committed are refused. The same commit gives the same bytes.
-    Needs git and uv.
+    In it are the wheel with its locked requirements, charts/, local-infra/, manifests/, helmfile.yaml with
+    its checks, confs/admin without local, a bill of materials (CycloneDX) and SHA256SUMS. Nothing that git
+    does not track is in it; changes that are not committed are refused. The same commit gives the same
+    bytes. Needs git and uv.
 
     Examples:
       pgaas package

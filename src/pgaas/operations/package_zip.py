@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from pgaas.errors import UsageError
+
 # A zip file knows no time before 1980, and none after 2107.
 _FIRST = (1980, 1, 1, 0, 0, 0)
 _LAST = (2107, 12, 31, 23, 59, 58)
@@ -58,8 +60,22 @@ def sums(entries: Sequence[Entry]) -> bytes:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one step; whatever stops it, there is the old one or the new one, or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file in one step; whatever stops it, there is the old one or the new one, or none.
+
+    Raise UsageError if the file system refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+    except OSError as error:
+        raise UsageError(
+            f"can't write the package: {error.strerror or error}",
+            where=str(path),
+            next_step="free space, or make the folder writable, or name another with --out",
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         with temporary.open("xb") as file:

@@ -90,11 +90,11 @@ _PIPELINES = (
 def own_version() -> Version:
     """Return the version of the pgaas that runs: the one it was built with, or its source tree's."""
     package = Path(__file__).resolve().parents[1]
-    if built := _read_built(package / BUILT):
-        return replace(built, source=f"built from {built.source}")
     root = package.parents[1]
     if package.parent.name == "src" and (root / "pyproject.toml").is_file():
         return tree_version(root)
+    if built := _read_built(package / BUILT):
+        return replace(built, source=f"built from {built.source}")
     return _unknown("neither a built package nor a source tree")
 
 
@@ -103,14 +103,14 @@ def tree_version(root: Path, environ: Mapping[str, str] | None = None) -> Versio
 
     Raise UsageError if a pipeline names a tag that is no version, or that is of another commit.
     """
-    if built := _read_built(root / TREE_BUILT):
-        return built
     environ = os.environ if environ is None else environ
     checkout, why = None, "a source tree without git"
     try:
         checkout = look(root)
     except PgaasError as error:
         why = f"a source tree that git does not read: {error.what.splitlines()[0]}"
+    if checkout is None and (built := _read_built(root / TREE_BUILT)):
+        return built
     handed = _handed(environ, checkout)
     if handed and handed.tag and checkout:
         _check_tag(root, handed, checkout)

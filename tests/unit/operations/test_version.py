@@ -269,16 +269,20 @@ def test_looking_writes_nothing(checkout: Checkout):
     assert (index.read_bytes(), index.stat().st_mtime_ns) == before
 
 
-def test_what_a_tree_was_built_as_wins(checkout: Checkout):
+def test_a_tree_that_was_taken_out_of_git_is_what_it_was_then_and_a_checkout_what_it_is(
+    checkout: Checkout, tmp_path: Path
+):
     built = Version("1.2.3", "1.2.3", "abc", "v1.2.3", "", dirty=False, source="tag v1.2.3 (git)")
-    checkout.write(str(TREE_BUILT), dump_built(built))
-    assert tree_version(checkout.root, {**GITLAB, "CI_COMMIT_BRANCH": "main"}) == built
+    for root in (checkout.root, tmp_path / "taken"):
+        Checkout(root).write(str(TREE_BUILT), dump_built(built))
+    assert tree_version(tmp_path / "taken", {"PGAAS_BUILD_BRANCH": "main"}) == built
+    assert spelled(checkout.root)[0].startswith("0.0.0-main.")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"text": "1.2.3"}'])
-def test_a_broken_record_of_a_build_is_none(checkout: Checkout, text: str):
-    checkout.write(str(TREE_BUILT), text)
-    assert spelled(checkout.root)[0].startswith("0.0.0-main.")
+def test_a_broken_record_of_a_build_is_none(tmp_path: Path, text: str):
+    Checkout(tmp_path).write(str(TREE_BUILT), text)
+    assert spelled(tmp_path)[0] == "0.0.0-unknown"
 
 
 def test_an_installed_package_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
