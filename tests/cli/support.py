@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -45,3 +46,15 @@ def fake_tool(folder: Path, name: str, script: str) -> None:
     path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
+
+
+def path_with_tools(folder: Path) -> str:
+    """Return a PATH with helm and helmfile: this machine's, or else the lab's, built if need be."""
+    for name in ("helm", "helmfile"):
+        found = shutil.which(name)
+        if found is None:
+            from pgaas_lab.tools import ensure
+
+            found = str(ensure(name))
+        (folder / name).symlink_to(found)
+    return f"{folder}:{os.environ['PATH']}"

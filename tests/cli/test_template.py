@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.cli.support import fake_tool, run_process
+from tests.cli.support import fake_tool, path_with_tools, run_process
 
 from pgaas.tools.helmfile import cluster_environment, environment, sync_argv, template_argv
 
 
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Give a PATH that begins with helm and helmfile: this machine's, or else the lab's, built if need be."""
-    folder = tmp_path_factory.mktemp("tools")
-    for name in ("helm", "helmfile"):
-        found = shutil.which(name)
-        if found is None:
-            from pgaas_lab.tools import ensure
-
-            found = str(ensure(name))
-        (folder / name).symlink_to(found)
-    return f"{folder}:{os.environ['PATH']}"
+    """Give a PATH that begins with helm and helmfile."""
+    return path_with_tools(tmp_path_factory.mktemp("tools"))
 
 
 def objects(text: str) -> list[dict]:
