@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
 from referencing import Registry, Resource
-from tests.repo.conftest import cloned
+from tests.repo.packages import cloned
 from tests.unit.operations.told import Told
 from tests.unit.tools.checkouts import Checkout
 
