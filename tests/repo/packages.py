@@ -33,11 +33,11 @@ class Deployment:
         self, *arguments: str, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run the installed pgaas in it."""
-        inherited = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+        merged = {**os.environ, **(env or {})}
         return subprocess.run(
             [str(self.root / ".venv/bin/pgaas"), *arguments],
             cwd=self.root,
-            env={**inherited, **(env or {})},
+            env={name: value for name, value in merged.items() if name not in ELSEWHERE},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
