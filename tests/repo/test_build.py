@@ -89,6 +89,7 @@ def test_an_editable_install_says_what_its_tree_is_now(repository: Checkout, tmp
         done = subprocess.run([python, "-c", SAID], cwd=tmp_path, capture_output=True, text=True, check=True)
         return done.stdout.splitlines()
 
+    assert list((tmp_path / "env").rglob("built.json")) == []
     assert said() == ["1.2.3", "tag v1.2.3 (git)"]
     commit = repository.commit()
     assert said() == [f"0.0.0-main.{short(commit)}", "branch main (git)"]

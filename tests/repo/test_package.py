@@ -89,7 +89,7 @@ def test_the_same_commit_gives_the_same_bytes_elsewhere(
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
-    monkeypatch.setenv("UV_FROZEN", "1")
+    monkeypatch.setenv("UV_PROJECT", str(tmp_path))
     before = os.umask(0o077)
     try:
         again = package(other.root, tmp_path / "packages", Told())

@@ -10,15 +10,11 @@ from pgaas.tools.command import inherited_environment
 _IN_THE_WAY = {
     "UV_BUILD_CONSTRAINT",
     "UV_CONSTRAINT",
-    "UV_FROZEN",
-    "UV_LOCKED",
     "UV_NO_BUILD_ISOLATION",
-    "UV_NO_EDITABLE",
     "UV_NO_VERIFY_HASHES",
     "UV_OVERRIDE",
     "UV_PROJECT",
     "UV_WORKING_DIRECTORY",
-    "VIRTUAL_ENV",
 }
 
 
