@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pgaas.errors import ToolFailed, UsageError
 from pgaas.operations.progress import Progress
-from pgaas.tools.command import inherited_environment, run
-from pgaas.tools.git import archive_argv, revision_argv
+from pgaas.tools.command import run
+from pgaas.tools.git import archive_argv, environment, revision_argv
 
 SECONDS = 120.0
 CONFS = "confs"
@@ -38,7 +38,7 @@ def revision(root: Path, name: str, progress: Progress) -> Iterator[tuple[Path, 
 
 def _commit(root: Path, name: str, progress: Progress) -> str:
     argv = revision_argv(name)
-    done = run(argv, env=_environment(), cwd=root, timeout=SECONDS, echo=progress.command, accept=NOT_FOUND)
+    done = run(argv, env=environment(), cwd=root, timeout=SECONDS, echo=progress.command, accept=NOT_FOUND)
     commit = done.stdout.strip()
     if done.returncode == 0 and commit:
         return commit
@@ -52,15 +52,11 @@ def _commit(root: Path, name: str, progress: Progress) -> str:
 
 def _git(root: Path, argv: list[str], progress: Progress) -> None:
     try:
-        run(argv, env=_environment(), cwd=root, timeout=SECONDS, echo=progress.command)
+        run(argv, env=environment(), cwd=root, timeout=SECONDS, echo=progress.command)
     except ToolFailed as error:
         raise ToolFailed(
             error.what, where=str(root), next_step=f"--root must hold a {CONFS} that is in this repository"
         ) from error
-
-
-def _environment() -> dict[str, str]:
-    return inherited_environment({"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"})
 
 
 def _unpack(packed: Path, folder: Path, what: str) -> None:

@@ -70,7 +70,8 @@ def package(root: Path, out: Path, progress: Progress) -> Package:
         outcome.text = f"{short(checkout.commit)} is {version.text}"
     with tempfile.TemporaryDirectory(prefix="pgaas-package-") as name:
         folder = Path(name)
-        git.archive(root, checkout.commit, folder / "commit.tar", progress.command)
+        packed = git.archive_argv(checkout.commit, folder / "commit.tar")
+        run(packed, env=git.environment(), cwd=root, echo=progress.command)
         tree = unpack(folder / "commit.tar", folder / "tree")
         wanted, unwanted = choose(tree)
         untracked = git.untracked(root, (*PARTS, *SOURCES), progress.command)
