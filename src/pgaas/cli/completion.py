@@ -88,6 +88,56 @@ def _clients_given(given: Mapping[str, Any]) -> list[str]:
     return [name for word in words for name in str(word).split(",") if name]
 
 
+def roles(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the roles of the client given that may log in, and the one that reads everything."""
+    found = [
+        str(role["name"])
+        for role in _entries(_user_file(given), "roles")
+        if role.get("ensure", "present") == "present" and role.get("login", True) is True and "name" in role
+    ]
+    return _matching([*found, *_readers(given)], incomplete)
+
+
+def databases(given: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the databases of the client given, or those that the role given may connect to."""
+    content, role = _user_file(given), given.get("role")
+    listed = {
+        str(name)
+        for each in _entries(content, "roles")
+        if each.get("name") == role and isinstance(each.get("databases"), list)
+        for name in each["databases"]
+    }
+    everything = not role or role in _readers(given)
+    found = [
+        str(database["name"])
+        for database in _entries(content, "databases")
+        if "name" in database and (everything or database.get("owner") == role or database["name"] in listed)
+    ]
+    return _matching(found, incomplete)
+
+
+def _user_file(given: Mapping[str, Any]) -> Any:
+    root, ins, env = _root(given), given.get("ins"), given.get("env")
+    if root is None or not ins or not env:
+        return None
+    folder = root / "confs" / "users" / str(ins) / (env if env in FIXED else f"hp/{env}")
+    return _yaml(folder / "databases.yaml")
+
+
+def _readers(given: Mapping[str, Any]) -> list[str]:
+    root, env = _root(given), given.get("env")
+    if root is None or not env:
+        return []
+    file = root / "confs" / "admin" / _team(env) / "postgresql.yaml"
+    name = _mapping(_yaml(file), "pgadminUser").get("name")
+    return [name] if isinstance(name, str) else []
+
+
+def _entries(content: Any, key: str) -> list[dict[str, Any]]:
+    found = content.get(key) if isinstance(content, dict) else None
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
 def _root(given: Mapping[str, Any]) -> Path | None:
     """Return the folder given, or the nearest one upwards that looks like a root."""
     named = given.get("root") or os.environ.get("PGAAS_ROOT")

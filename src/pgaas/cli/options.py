@@ -34,6 +34,16 @@ def complete_dc(ctx: Any, incomplete: str) -> list[str]:
     return completion.datacenters(ctx.params, incomplete)
 
 
+def complete_role(ctx: Any, incomplete: str) -> list[str]:
+    """Complete --role with the client's roles that may log in."""
+    return completion.roles(ctx.params, incomplete)
+
+
+def complete_database(ctx: Any, incomplete: str) -> list[str]:
+    """Complete --database with those that the role given may connect to."""
+    return completion.databases(ctx.params, incomplete)
+
+
 _INS = typer.Option(
     "--ins", help="The client's code, such as ic1.", metavar="INS", autocompletion=complete_ins
 )
@@ -55,6 +65,15 @@ DcOption = Annotated[
         metavar="DC",
         autocompletion=complete_dc,
         show_default=False,
+    ),
+]
+RoleOption = Annotated[
+    str,
+    typer.Option(
+        "--role",
+        help="The role to connect as, such as app_user.",
+        metavar="ROLE",
+        autocompletion=complete_role,
     ),
 ]
 RootOption = Annotated[

@@ -38,6 +38,18 @@ def out_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def out_yaml(value: Any) -> None:
+    """Print a result as YAML, keys in the order given."""
+    import yaml
+
+    sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=10_000))
+
+
+def say_note(text: str) -> None:
+    """Print what a user should know of a result, and is none."""
+    say(harmless(f"note: {text}"))
+
+
 def shown_path(path: Path) -> str:
     """Return a path as one can type it here: relative to the current folder if it is below it."""
     here = Path.cwd()

@@ -23,6 +23,11 @@ def progress_for(*, verbose: bool) -> Lines:
     return kind(verbose=verbose)
 
 
+def quiet_progress(*, verbose: bool) -> Lines:
+    """Return the progress of a command that others read from: without a terminal it says warnings only."""
+    return Live(verbose=verbose) if wants_live(sys.stderr) else Notes(verbose=verbose)
+
+
 def wants_live(stream: TextIO) -> bool:
     """Return whether a stream is a terminal on which a line can be redrawn."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
@@ -85,6 +90,19 @@ class Lines:
 
     def _clear(self) -> None:
         """Make room for a whole line; lines need none."""
+
+
+class Notes(Lines):
+    """Progress for pipes: no steps, only notes, and outside commands if those are wanted."""
+
+    def _close(self, verdict: str, colour: str, text: str) -> None:
+        """Drop it: how a command fails is told by its error."""
+
+    def _show_start(self) -> None:
+        """Drop it."""
+
+    def _show_detail(self) -> None:
+        """Drop it."""
 
 
 class Live(Lines):

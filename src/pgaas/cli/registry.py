@@ -38,6 +38,12 @@ COMMANDS = {
         "update-dns": "Show where a client's primary alias points, or point it to a datacenter.",
         "exporter": "Tell Prometheus how every client is.",
     },
+    "A client's daily work": {
+        "credentials": "Export a role's certificate, ready for psql, JDBC, Python or Kubernetes.",
+        "psql": "Open psql as a role, by its certificate, wherever the primary is.",
+        "logs": "Show the logs of a cluster's instances, merged and readable.",
+        "events": "Show what Kubernetes has noted about a cluster.",
+    },
     "Two datacenters": {
         "switchover": "Move the primary to another datacenter without losing a row.",
         "demote": "Make a primary the replica of another datacenter's cluster.",

@@ -77,6 +77,11 @@ def client_certificate_name(target: Target, role: str) -> str:
     return f"{cluster_name(target)}-client-{kubernetes_name(role)}"
 
 
+def connection_service_name(database: str, access: str = "rw") -> str:
+    """Return the name of a database's section in a role's pg_service.conf; access is rw or ro."""
+    return database if access == "rw" else f"{database}-{access}"
+
+
 def database_resource_name(target: Target, database: str) -> str:
     """Return the name of a Database object."""
     return f"{cluster_name(target)}-{kubernetes_name(database)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +114,20 @@ def condition(obj: Object | None, kind: str) -> Object:
 def is_true(obj: Object | None, kind: str) -> bool:
     """Return whether a condition of this type is there and True."""
     return condition(obj, kind).get("status") == "True"
+
+
+def secret_value(secret: Object | None, key: str) -> bytes:
+    """Return what a Secret holds at a key; nothing if it is not there, or is no base64."""
+    try:
+        return base64.b64decode(str(dig(secret, "data", key, default="")), validate=True)
+    except ValueError:
+        return b""
+
+
+def outside_addresses(service: Object | None) -> list[str]:
+    """Return the addresses, or names, that a Service of type LoadBalancer has outside Kubernetes."""
+    entries = dig(service, "status", "loadBalancer", "ingress", default=[])
+    return [found for entry in entries if (found := str(entry.get("ip") or entry.get("hostname") or ""))]
 
 
 def name_of(obj: Object) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pgaas.config.environments import known, nearest
 from pgaas.config.models.merged import MergedConfig
 from pgaas.config.naming import Target, client_certificate_name, common_name
+from pgaas.errors import UsageError
 from pgaas.render.values import ClientCertificate, Role
 
 # CloudNativePG ends pg_hba.conf with `host all all all scram-sha-256`: before that, no password will do.
@@ -45,6 +47,30 @@ def logins(merged: MergedConfig, target: Target) -> list[Login]:
         if role in able
     ]
     return [*found, Login(pgadmin, common_name(pgadmin, target), ("all",))]
+
+
+def login_of(merged: MergedConfig, target: Target, role: str) -> Login:
+    """Return a role's login. Raise UsageError if there is no such role, or it cannot log in anywhere."""
+    found = {login.role: login for login in logins(merged, target)}
+    if role in found:
+        return found[role]
+    where = f"databases.yaml of {target.ins} in {target.env}"
+    own = next((each for each in merged.roles if each.name == role), None)
+    if own is None:
+        names = list(found)
+        raise UsageError(
+            f"{target.ins} has no role {role!r} in {target.env}{nearest(role, names)}",
+            where=where,
+            next_step=f"name one that logs in ({known(names)})",
+        )
+    why = (
+        "is to be absent"
+        if own.ensure != "present"
+        else "may not log in (login: false)"
+        if not own.login
+        else "owns no database and lists none"
+    )
+    raise UsageError(f"role {role} {why}", where=where, next_step="change that there, or name another role")
 
 
 def hba_rules(found: list[Login]) -> list[str]:

@@ -6,7 +6,6 @@ Every command is echoed first with its secrets masked, its output is read as it 
 
 from __future__ import annotations
 
-import base64
 import codecs
 import os
 import selectors
@@ -20,9 +19,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from pgaas.errors import TimedOut, ToolFailed, ToolMissing
+from pgaas.tools.mask import Mask
 
 Stream = Literal["stdout", "stderr"]
 OnLine = Callable[[Stream, str], None]
@@ -86,6 +86,42 @@ def run(
     return _judge(process.returncode, reader, argv, shown, accept)
 
 
+def run_in_foreground(argv: Sequence[str], *, env: Mapping[str, str], echo: Echo | None = None) -> int:
+    """Run a program on this process's own streams and terminal; return its exit code, 128 + N for signal N.
+
+    Ctrl-C is the program's: the terminal sends it there too, and here it does nothing. SIGTERM and SIGHUP
+    end the program, and are raised when it has ended. Raise ToolMissing if it cannot be started.
+    """
+    program = find_program(argv[0], env)
+    if echo is not None:
+        echo(shlex.join(argv))
+    with ExitStack() as stack:
+        running: list[subprocess.Popen[bytes]] = []
+
+        def leave_it(number: int, _frame: object) -> None:
+            if running and not _has_terminal():
+                running[0].send_signal(number)
+
+        # No SIG_IGN: the program would inherit that. And before it starts: it may be interrupted at once.
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            stack.callback(signal.signal, number, signal.signal(number, leave_it))
+        running.append(_popen(stack, program, argv, _reap_alone, env=dict(env)))
+        code = running[0].wait()
+    return code if code >= 0 else 128 - code
+
+
+def _has_terminal() -> bool:
+    """Return whether a terminal sends its signals to this process group, as to all that is in front."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)
+
+
 def inherited_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment, less what changes how helm and helmfile behave, plus `extra`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN_SETTINGS)}
@@ -104,24 +140,6 @@ def find_program(name: str, env: Mapping[str, str]) -> str:
     return path
 
 
-class Mask:
-    """Replace secrets in text, plain, quoted for a shell or in base64, by three stars."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            if secret:
-                forms |= {secret, shlex.quote(secret), base64.b64encode(secret.encode()).decode()}
-        # The longest first, or a secret that begins with another would keep its tail.
-        self._forms = sorted(forms, key=lambda form: (-len(form), form))
-
-    def __call__(self, text: str) -> str:
-        """Return the text without any secret."""
-        for form in self._forms:
-            text = text.replace(form, "***")
-        return text
-
-
 def _start(
     stack: ExitStack,
     program: str,
@@ -138,21 +156,34 @@ def _start(
         source = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         source.write(stdin.encode())
         source.seek(0)
+    return _popen(
+        stack,
+        program,
+        argv,
+        _reap,
+        env=dict(env),
+        cwd=cwd,
+        stdin=source,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+    )
+
+
+def _popen(
+    stack: ExitStack,
+    program: str,
+    argv: Sequence[str],
+    reap: Callable[[subprocess.Popen[bytes]], None],
+    **options: Any,
+) -> subprocess.Popen[bytes]:
+    """Start a program that is reaped when the stack is left."""
     # In two steps: a signal may come when the program runs and Popen has not said so yet; it must not stay.
     process = subprocess.Popen.__new__(subprocess.Popen)
     process.pid = process.returncode = None  # type: ignore[assignment]
-    stack.callback(_reap, process)
+    stack.callback(reap, process)
     try:
-        process.__init__(  # type: ignore[misc]
-            argv,
-            executable=program,
-            env=dict(env),
-            cwd=cwd,
-            stdin=source,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        )
+        process.__init__(argv, executable=program, **options)  # type: ignore[misc]
     except OSError as exception:
         raise ToolMissing(
             f"{argv[0]} cannot be started: {exception.strerror or exception}",
@@ -236,6 +267,16 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
             process.wait(GRACE_SECONDS)
         if process.poll() is None:
             _end(process)
+
+
+def _reap_alone(process: subprocess.Popen[bytes]) -> None:
+    """End a program that is in this process's own group, so that it alone is meant."""
+    if process.pid and process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+        process.kill()
+        process.wait()
 
 
 @dataclass

@@ -68,7 +68,7 @@ def addresses(servers: Sequence[str], name: str, *, timeout: float = TIMEOUT) ->
                 continue
             if chain.answer is not None:
                 return [item.to_text() for item in chain.answer]
-            if chain.cnames and (found := _look_up(chain.canonical_name.to_text(omit_final_dot=True))):
+            if chain.cnames and (found := look_up(chain.canonical_name.to_text(omit_final_dot=True))):
                 return found
     return []
 
@@ -181,7 +181,8 @@ def _system_servers() -> list[str]:
     return [f"[{server}]" if ":" in str(server) else str(server) for server in servers]
 
 
-def _look_up(name: str) -> list[str]:
+def look_up(name: str) -> list[str]:
+    """Return the addresses that this machine finds for a name, as every program on it does."""
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError:

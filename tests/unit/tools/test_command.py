@@ -14,7 +14,8 @@ import pytest
 
 from pgaas.errors import TimedOut, ToolFailed, ToolMissing
 from pgaas.tools import command
-from pgaas.tools.command import Mask, inherited_environment, run
+from pgaas.tools.command import inherited_environment, run
+from pgaas.tools.mask import Mask
 
 ENV = inherited_environment()
 
