@@ -45,6 +45,14 @@ def out_yaml(value: Any) -> None:
     sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=10_000))
 
 
+def out_pieces(pieces: Iterable[tuple[str, str]]) -> None:
+    """Print a result in one line, each piece in its own colour or weight (empty for none), and at once."""
+    texts = ((harmless(text), code) for text, code in pieces)
+    line = "".join(styled(text, code, sys.stdout) if code else text for text, code in texts)
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def say_note(text: str) -> None:
     """Print what a user should know of a result, and is none."""
     say(harmless(f"note: {text}"))

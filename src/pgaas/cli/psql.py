@@ -44,7 +44,7 @@ ReadOnlyOption = Annotated[
 ]
 Arguments = Annotated[
     list[str] | None,
-    typer.Argument(help="Behind --: psql's own options.", metavar="[-- PSQL_OPTION...]", show_default=False),
+    typer.Argument(help="Behind --: psql's own options.", metavar="-- PSQL_OPTION", show_default=False),
 ]
 
 

@@ -228,14 +228,18 @@ class Api:
 
     def raw(self, path: str) -> Object | None:
         """Return what the API server answers at a path such as /version, or None if it has no such path."""
-        asked = Asked(f"get {path}", self.context, self.server)
 
-        def ask(_: Any) -> Object:
-            response = self._connection()[1].get(path)
+        def ask(client: httpx2.Client) -> Object | None:
+            response = client.get(path)
             response.raise_for_status()
             return dict(response.json())
 
-        return self._call(asked, ask, missing=None)
+        return self.plain(f"get {path}", ask, missing=None)
+
+    def plain(self, action: str, ask: Callable[[httpx2.Client], Result], **missing: Result) -> Result:
+        """Ask in a way of one's own, with the client for plain paths; `action` is for messages."""
+        asked = Asked(action, self.context, self.server)
+        return self._call(asked, lambda _: ask(self._connection()[1]), **missing)
 
     def served(self, group: str, version: str) -> dict[str, Kind]:
         """Return the kinds that are served in a group's version, by kind; empty if there are none."""

@@ -110,7 +110,7 @@ def event_lines(events: Iterable[Object], name: str) -> list[str]:
             or dig(event, "involvedObject", "name", default="").startswith(f"{name}-")
         )
     ]
-    warnings.sort(key=_when, reverse=True)
+    warnings.sort(key=when, reverse=True)
     lines = []
     for event in warnings:
         about = f"{dig(event, 'involvedObject', 'kind')} {dig(event, 'involvedObject', 'name')}"
@@ -158,7 +158,8 @@ def pod_lines(pod: Object) -> Iterator[str]:
             yield f"pod {name}, container {status['name']}: ended with {ended['exitCode']}: {why}"
 
 
-def _when(event: Object) -> str:
+def when(event: Object) -> str:
+    """Return when an event last happened, whichever of Kubernetes' two ways it was written in."""
     return str(
         event.get("lastTimestamp")
         or dig(event, "series", "lastObservedTime")
