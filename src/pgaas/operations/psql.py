@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -113,7 +112,7 @@ def environment(
         "PGGSSENCMODE": "disable",
         "PGCONNECT_TIMEOUT": kept.get("PGCONNECT_TIMEOUT", CONNECT_SECONDS),
         # No password of another server's helps here, and none is to be sent.
-        "PGPASSFILE": os.devnull,
+        "PGPASSFILE": str(folder / "no-passwords"),
     }
     if route.address:
         wanted["PGHOSTADDR"] = route.address
