@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.support import REPOSITORY, run_process
+from tests.cli.support import REPOSITORY, fake_tool, run_process
 from typer.testing import CliRunner
 
 from pgaas.cli import registry
@@ -36,7 +40,9 @@ def test_every_command_has_help_with_examples_and_a_text_for_each_option(name: s
 def test_the_examples_name_only_options_that_there_are(name: str):
     command = load(name)
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
-    used = {word for word in command.help.partition(EXAMPLES)[2].split() if word.startswith("-")}
+    # Behind `--` and in other programs' part of a pipe they are not pgaas's.
+    own = re.findall(r"pgaas (?:(?! -- | \| ).)*", command.help.partition(EXAMPLES)[2])
+    used = {word for line in own for word in line.split() if word.startswith("-")}
     assert used - known - {"-h", "--help"} == set()
 
 
@@ -131,6 +137,23 @@ COMPLETIONS = [
     ("pgaas preview --ins ic1 --env local --dc ", 7, ["local1", "local2"]),
     ("pgaas preview --env prod --dc ", 5, ["dc1", "dc2"]),
     ("pgaas preview -o ", 3, ["text", "json"]),
+    (
+        "pgaas psql --ins ic1 --env local --role ",
+        7,
+        ["app_user", "report_user", "app_readonly", "pgadmin_readonly"],
+    ),
+    ("pgaas credentials --ins ic1 --env local --role app_", 7, ["app_user", "app_readonly"]),
+    ("pgaas psql --role ", 3, []),
+    ("pgaas psql --ins ic1 --env local --database ", 7, ["app_db", "reporting_db"]),
+    ("pgaas psql --ins ic1 --env local --role app_user --database ", 9, ["app_db"]),
+    ("pgaas psql --ins ic1 --env local --role app_readonly --database ", 9, ["app_db", "reporting_db"]),
+    ("pgaas psql --ins ic1 --env local --role pgadmin_readonly --database r", 9, ["reporting_db"]),
+    ("pgaas psql --ins ic1 --env local --dc ", 7, ["local1", "local2"]),
+    ("pgaas credentials -o ", 3, ["text", "json", "k8s"]),
+    ("pgaas logs --level ", 3, ["debug", "info", "warning", "error", "fatal"]),
+    ("pgaas logs --container p", 3, ["postgres", "plugin-barman-cloud"]),
+    ("pgaas infra status --dc ", 4, ["local1", "local2"]),
+    ("pgaas switchover --ins ic1 --env prod --to ", 7, ["dc1", "dc2"]),
     ("pgaas preview --dc ", 3, []),
     ("pgaas diff --ins is1 --ins ic1 --env pe", 7, ["perf"]),
     ("pgaas diff --ins ic1,is1 --env local --dc ", 7, ["local1", "local2"]),
@@ -175,3 +198,94 @@ def test_completion_can_be_installed(tmp_path: Path, shell: str):
     ran = run_process("--install-completion", shell, cwd=tmp_path, env=env)
     assert ran.code == 0, ran.err
     assert [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+CLIENTS_OWN = {"INS", "ENV", "DC", "ROLE", "DATABASE"}
+# Only one environment has an infrastructure.
+NOT_COMPLETED = {("infra", "ENV")}
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_what_confs_hold_is_completed_in_every_command(name: str):
+    missing = [
+        (name.split()[0], parameter.metavar)
+        for parameter in load(name).params
+        if parameter.metavar in CLIENTS_OWN and parameter._custom_shell_complete is None
+    ]
+    assert set(missing) <= NOT_COMPLETED
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["roles: [", "roles: 3", "roles: [3, {}]", "- a", "", "roles: [{name: a, databases: 7}]\ndatabases: {}"],
+)
+@pytest.mark.parametrize("option", ["--role", "--database"])
+def test_completion_of_a_client_s_broken_file_says_nothing(root: Path, content: str, option: str):
+    (root / "confs/users/ic1/local/databases.yaml").write_text(content)
+    words = f"pgaas psql --ins ic1 --env local {option} "
+    request = {"_PGAAS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "7"}
+    ran = run_process(cwd=root, env=request)
+    assert (ran.code, ran.err) == (0, "")
+
+
+# Each shell's own way of asking: which words there are, and what it does with the answer.
+ASKING = {
+    "zsh": {
+        "_PGAAS_COMPLETE": "complete_zsh",
+        "_TYPER_COMPLETE_ARGS": "pgaas psql --ins ic1 --env local --role app_",
+    },
+    "fish": {
+        "_PGAAS_COMPLETE": "complete_fish",
+        "_TYPER_COMPLETE_ARGS": "pgaas psql --ins ic1 --env local --role app_",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    },
+}
+
+
+@pytest.mark.parametrize("shell", ASKING)
+def test_other_shells_are_answered_too(root: Path, shell: str):
+    ran = run_process(cwd=root, env=ASKING[shell])
+    assert (ran.code, ran.err) == (0, "")
+    assert "app_user" in ran.out
+    assert "app_readonly" in ran.out
+    assert "report_user" not in ran.out
+
+
+TYPED = """
+source "$HOME/.bashrc"
+COMP_WORDS=({words} "")
+COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+COMP_LINE="${{COMP_WORDS[*]}}"
+COMP_POINT=${{#COMP_LINE}}
+how=$(complete -p pgaas)
+function=${{how##*-F }}
+${{function%% *}} pgaas "" "${{COMP_WORDS[COMP_CWORD-1]}}"
+echo "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("pgaas psql --ins ic1 --env local --role", "app_user report_user app_readonly pgadmin_readonly"),
+        ("pgaas psql --ins ic1 --env local --role app_user --database", "app_db"),
+        ("pgaas logs --ins is1 --env", "pic staging"),
+        ("pgaas trust", "show sync"),
+    ],
+)
+def test_what_is_installed_completes_in_a_real_bash(root: Path, tmp_path: Path, words: str, answer: str):
+    home, tools = tmp_path / "home", tmp_path / "tools"
+    home.mkdir()
+    fake_tool(tools, "pgaas", f'exec {sys.executable} -m pgaas "$@"')
+    env = {"HOME": str(home), "PATH": f"{tools}:{os.environ['PATH']}"}
+    quiet = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    assert run_process("--install-completion", "bash", cwd=root, env=env | quiet).code == 0
+    done = subprocess.run(
+        ["bash", "--norc", "-c", TYPED.format(words=words)],
+        cwd=root,
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr) == (answer, "")

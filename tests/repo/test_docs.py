@@ -52,8 +52,10 @@ def commands(text: str) -> Iterator[list[str]]:
             if inner := ASSIGNED.match(said.partition(" #")[0].strip()):
                 said = inner[1]
             said = said.removeprefix("uv run ")
-            if said.startswith("pgaas "):
-                yield shlex.split(said, comments=True)[1:]
+            # Behind `--` and in another program's part of a pipe nothing is pgaas's.
+            mine = next((part for part in said.split(" | ") if part.strip().startswith("pgaas ")), "")
+            if mine:
+                yield shlex.split(mine.partition(" -- ")[0], comments=True)[1:]
 
 
 def wrong_commands(page: Path) -> Iterator[str]:
