@@ -21,11 +21,17 @@ from tests.unit.kube.fakes import FakeServer, path_of
 from pgaas.config.naming import Target
 from pgaas.kube.resources import CERTIFICATE, CLUSTER, CONFIG_MAP, POD, SECRET, SERVICE, Kind
 from pgaas.operations.subject import Subject, load_subject
+from pgaas.tools import private_folder
 
 HERE, THERE = "local1", "local2"
 SPACE = "ic1-local"
 CLIENT = ("--ins", "ic1", "--env", "local")
 CONTEXTS = {HERE: "cluster1", THERE: "cluster2"}
+
+
+def keys() -> set[Path]:
+    """Return the folders of keys that there are on this machine now."""
+    return set(private_folder._place().glob(f"{private_folder.PREFIX}*"))
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pty
 import re
-import select
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.daily import CLIENT, HERE, THERE, Daily
+from tests.cli.daily import CLIENT, HERE, THERE, Daily, keys
 from tests.cli.support import Ran, fake_tool, run_process
 from tests.unit.kube.fakes import path_of
 from tests.unit.tools.postgres import Postgres
@@ -30,10 +26,6 @@ ASKED = ("psql", *CLIENT, "--role", "app_user")
 PRIMARY = "primary.ic1-local.pgaas.local"
 WHO = "select current_user, current_database(), ssl from pg_stat_ssl where pid = pg_backend_pid()"
 PATIENCE = 60.0
-
-
-def keys() -> set[Path]:
-    return set(private_folder._place().glob(f"{private_folder.PREFIX}*"))
 
 
 @pytest.fixture(autouse=True)
@@ -309,110 +301,3 @@ def test_without_psql_it_says_what_to_install(
     assert (ran.code, ran.out) == (4, "")
     assert "psql is not installed" in ran.err
     assert "postgresql-client" in ran.err
-
-
-def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "pgaas", *ASKED, "--", "-XAt", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        **options,  # type: ignore[call-overload]
-    )
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_ends_psql_and_takes_the_keys_away(
-    created: Daily, postgres: Postgres, number: signal.Signals, code: int
-) -> None:
-    before = keys()
-    process = start()
-    assert process.stdin
-    assert process.stdout
-    process.stdin.write("select 'up';\n")
-    process.stdin.flush()
-    assert process.stdout.readline() == "up\n"
-    assert len(keys() - before) == 1
-    process.send_signal(number)
-    _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == code
-    assert "Traceback" not in err
-    assert keys() == before
-    assert postgres.sql("select count(*) from pg_stat_activity where usename = 'app_user'") == "0"
-
-
-def test_what_a_killed_one_leaves_the_next_one_removes(
-    created: Daily, pgaas: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = keys()
-    live, killed = start(), start()
-    for process in (live, killed):
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write("select 'up';\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "up\n"
-    killed.kill()
-    killed.communicate(timeout=PATIENCE)
-    assert len(keys() - before) == 2
-    monkeypatch.setattr(private_folder, "FRESH_SECONDS", 0.0)
-    assert pgaas(*ASKED, "--", "-Xc", "select 1").code == 0
-    # The one that somebody still uses is not touched.
-    assert len(keys() - before) == 1
-    assert live.communicate("select 'still';\n", timeout=PATIENCE)[0] == "still\n"
-
-
-def test_ctrl_c_at_a_terminal_is_psql_s_alone(created: Daily) -> None:
-    """The query ends, psql and pgaas stay; the key is there until psql leaves."""
-    before = keys()
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ |= {"TERM": "dumb", "PAGER": "cat"}
-        os.execv(sys.executable, [sys.executable, "-m", "pgaas", *ASKED, "--", "-X", "-n"])
-    screen = Screen(terminal)
-    screen.until("app_db=> ")
-    screen.write("select pg_sleep(600);\n")
-    screen.until("select pg_sleep(600);")
-    # psql takes Ctrl-C as the end of a query only once that runs.
-    screen.write("\x03")
-    while "canceling statement due to user request" not in screen.text:
-        screen.read(0.5)
-        screen.write("\x03")
-    assert len(keys() - before) == 1
-    screen.write("\nselect 'still ' || 'here';\n")
-    screen.until("still here")
-    screen.write("\\q\n")
-    screen.until_end()
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert keys() == before
-    assert "Traceback" not in screen.text
-
-
-class Screen:
-    """What a terminal shows."""
-
-    def __init__(self, terminal: int) -> None:
-        self.terminal, self.text, self._end = terminal, "", time.monotonic() + PATIENCE
-
-    def write(self, text: str) -> None:
-        os.write(self.terminal, text.encode())
-
-    def read(self, seconds: float) -> bool:
-        assert time.monotonic() < self._end, self.text
-        if select.select([self.terminal], [], [], seconds)[0]:
-            try:
-                self.text += os.read(self.terminal, 65536).decode(errors="replace")
-            except OSError:
-                return False
-        return True
-
-    def until(self, wanted: str) -> None:
-        while wanted not in self.text:
-            assert self.read(1), self.text
-
-    def until_end(self) -> None:
-        while self.read(1):
-            pass

@@ -63,6 +63,8 @@ def logs(root: Path, target: Target, choices: Choices, note: Callable[[str], Non
     sources = find_sources(api, subject, choices)
     if not sources and not choices.follow:
         raise _nobody(api, subject, choices)
+    if not sources:
+        note(f"{subject.cluster} has no such container yet: waiting for one")
     return _said(_lines(api, subject, sources, choices, start, note), choices)
 
 
