@@ -170,7 +170,9 @@ def test_the_manifest_is_a_secret_for_the_application_s_namespace(created: Daily
 
 def test_a_second_export_replaces_the_first_and_nothing_else(created: Daily, pgaas: Run) -> None:
     assert pgaas(*ASKED).code == 0
-    renewed = created.certify(HERE, "app_user")
+    renewed = created.certify(
+        HERE, "app_user", sign("app_user.ic1.local", created.authorities[HERE], days=80)
+    )
     assert pgaas(*ASKED).code == 0
     folder = Path(NAME)
     assert (folder / "tls.crt").read_text() == renewed.pem
@@ -298,10 +300,10 @@ def test_what_is_no_certificate_of_the_role_s_is_refused(created: Daily, pgaas: 
 
 def test_a_bundle_without_the_other_datacenter_s_root_is_told(created: Daily, pgaas: Run) -> None:
     bundle = created.get(HERE, CONFIG_MAP, "local-ic1-local1-server-ca-bundle")
-    bundle["metadata"]["annotations"]["pgaas.io/trusted-from"] = '{"local1": ["a"]}'
+    bundle["data"]["ca.crt"] = created.roots[HERE].pem
     ran = pgaas(*ASKED)
     assert ran.code == 0
-    assert "has no CA of local2" in ran.err
+    assert "the CA of local2 is not in ca.crt" in ran.err
     assert "pgaas trust sync --ins ic1 --env local" in ran.err
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from pgaas.kube.resources import (
     secret_value,
 )
 from pgaas.kube.trust import pem_of, read_authorities
-from pgaas.operations.trust import KEY, ORIGINS
+from pgaas.operations.trust import KEY
 from pgaas.render.access import Login, login_of
 from pgaas.render.connect import databases_of
 
@@ -39,7 +38,7 @@ LATE = 2 / 3
 class Credential:
     """What a role logs in with, PEM each: its certificate and key, and whom to trust as the server.
 
-    `warnings` are what will keep it from working soon.
+    `late` says that it has not been renewed in time.
     """
 
     login: Login
@@ -48,7 +47,7 @@ class Credential:
     certificate: bytes
     key: bytes = field(repr=False)
     authorities: bytes
-    warnings: tuple[str, ...] = ()
+    late: str = ""
 
     def days_left(self, now: datetime) -> int:
         """Return the whole days until the certificate ends."""
@@ -71,16 +70,16 @@ def read_credential(subject: Subject, api: Api, role: str, now: datetime) -> Cre
         raise _not_yet(subject, f"{place} holds no certificate", name)
     leaf = read_leaf(certificate, key, place)
     _check_leaf(subject, leaf, login, place, now)
-    authorities, warnings = _authorities(subject, api)
-    late = duration_seconds(subject.values.certificates.renew_before) * LATE
-    if leaf.not_after - now < timedelta(seconds=late):
-        warnings.insert(
-            0,
+    authorities = _authorities(subject, api)
+    late = ""
+    patience = duration_seconds(subject.values.certificates.renew_before) * LATE
+    if leaf.not_after - now < timedelta(seconds=patience):
+        late = (
             f"the certificate ends in {(leaf.not_after - now).days} days, and should have been renewed: "
-            f"kubectl -n {subject.namespace} describe certificate {name}",
+            f"kubectl -n {subject.namespace} describe certificate {name}"
         )
     databases = tuple(databases_of(login, subject.resolved.merged))
-    return Credential(login, databases, leaf, certificate, key, authorities, tuple(warnings))
+    return Credential(login, databases, leaf, certificate, key, authorities, late)
 
 
 def _check_ready(subject: Subject, certificate: Object | None, name: str) -> None:
@@ -115,15 +114,15 @@ def _check_leaf(subject: Subject, leaf: Leaf, login: Login, place: str, now: dat
         )
 
 
-def _authorities(subject: Subject, api: Api) -> tuple[bytes, list[str]]:
-    """Return the servers' CAs that clients trust, in PEM, and what is wrong with them."""
+def _authorities(subject: Subject, api: Api) -> bytes:
+    """Return the servers' CAs that clients trust, in PEM."""
     if not subject.values.replication.enabled:
         name = subject.values.certificates.server.name
         text = secret_value(api.get(SECRET, name, subject.namespace), KEY).decode(errors="replace")
         found = read_authorities(text, f"{KEY} of Secret {subject.namespace}/{name}")
         if not found:
             raise _not_yet(subject, f"Secret {name} holds no CA", name)
-        return pem_of(found).encode(), []
+        return pem_of(found).encode()
     name = server_ca_bundle_name(subject.target)
     sync = f"pgaas trust sync --ins {subject.target.ins} --env {subject.target.env}"
     live = api.get(CONFIG_MAP, name, subject.namespace)
@@ -136,16 +135,7 @@ def _authorities(subject: Subject, api: Api) -> tuple[bytes, list[str]]:
             where=f"namespace {subject.namespace}, {subject.target.dc}",
             next_step=sync,
         )
-    missing = [dc for dc in subject.resolved.client.datacenters if dc not in _origins(live)]
-    warnings = [f"{name} has no CA of {', '.join(missing)}: a primary there will not be believed ({sync})"]
-    return pem_of(found).encode(), warnings if missing else []
-
-
-def _origins(live: Object | None) -> set[str]:
-    try:
-        return set(json.loads(str(dig(live, "metadata", "annotations", ORIGINS, default="{}"))))
-    except (ValueError, TypeError):
-        return set()
+    return pem_of(found).encode()
 
 
 def _not_yet(subject: Subject, what: str, name: str) -> NotHealthy:

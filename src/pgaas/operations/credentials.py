@@ -14,6 +14,8 @@ from pgaas.kube.resources import SERVICE, outside_addresses
 from pgaas.operations.credential import Credential, read_credential
 from pgaas.operations.route import found_here
 from pgaas.operations.subject import Subject, load_subject
+from pgaas.operations.trust import MISSING, SERVER, look_at_trust
+from pgaas.operations.trust_sync import open_apis, sides_of
 from pgaas.render import connect
 from pgaas.render.connect import Hosts, Way
 from pgaas.render.write_folder import check_folder, write_folder
@@ -83,7 +85,7 @@ def export_folder(root: Path, target: Target, role: str, out: Path | None) -> Cr
         connect.JDBC_FILE: connect.jdbc_file(ways, role, place).encode(),
         connect.GUIDE: connect.guide(ways, role, place, facts).encode(),
     }
-    write_folder(folder, files, whose | {"cluster": subject.cluster, "until": facts["certificate"]})
+    write_folder(folder, files, whose, facts)
     paths = {name: f"{place}/{name}" for name in files}
     return _result(subject, credential, hosts, ways, now, warnings, folder=place, files=paths)
 
@@ -179,8 +181,30 @@ def _result(
         read_only_host=hosts.read_only,
         port=connect.PORT,
         ways=ways,
-        warnings=(*credential.warnings, *warnings, *one),
+        warnings=tuple(filter(None, (credential.late, _untrusted(subject), *warnings, *one))),
         **where,
+    )
+
+
+def _untrusted(subject: Subject) -> str:
+    """Return which datacenter's servers will not be believed, as far as both can be asked."""
+    if not subject.values.replication.enabled:
+        return ""
+    sides = sides_of(subject)
+    state = look_at_trust(sides, open_apis(sides))[subject.target.dc]
+    missing = [
+        entry.datacenter
+        for bundle in state.bundles
+        if bundle.purpose == SERVER
+        for entry in bundle.entries
+        if entry.state == MISSING
+    ]
+    if not missing:
+        return ""
+    ins, env, _ = subject.target
+    return (
+        f"the CA of {', '.join(missing)} is not in {connect.AUTHORITIES}: a primary there will not be "
+        f"believed; pgaas trust sync --ins {ins} --env {env}, then export again"
     )
 
 

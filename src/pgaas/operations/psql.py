@@ -81,8 +81,8 @@ def psql(root: Path, ins: str, env: str, dc: str | None, choices: Choices, progr
             route = stack.enter_context(open_route(door, progress.note))
             cluster = reader.subject.cluster
             outcome.text = f"{database} of {cluster} as {choices.role}, {route.how}"
-        for warning in credential.warnings:
-            progress.note(warning)
+        if credential.late:
+            progress.note(credential.late)
         folder = stack.enter_context(private_folder(_files(credential)))
         there = environment(route, choices, database, folder, primary=several and not choices.replica)
         return run_in_foreground([PSQL, *choices.arguments], env=there, echo=progress.command)

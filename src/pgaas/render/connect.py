@@ -12,11 +12,11 @@ from pgaas.config.models.merged import MergedConfig
 from pgaas.config.naming import Target, client_certificate_name, connection_service_name, service_fqdn
 from pgaas.config.resolved import ResolvedClient
 from pgaas.render.access import Login
+from pgaas.render.pgadmin import MAINTENANCE_DB, POSTGRESQL_PORT
 from pgaas.render.values import GeneratedValues
 
-PORT = 5432
+PORT = POSTGRESQL_PORT
 ALL = "all"
-MAINTENANCE_DB = "postgres"
 CERTIFICATE, KEY, AUTHORITIES = "tls.crt", "tls.key", "ca.crt"
 KEY_DER, KEY_STORE = "tls.pk8", "tls.p12"
 SERVICE_FILE, JDBC_FILE, GUIDE = "pg_service.conf", "jdbc.properties", "README.md"
@@ -96,17 +96,6 @@ def service_file(ways: Sequence[Way], role: str, folder: str) -> str:
         lines = [f"{key}={value}" for key, value in settings(way, role, folder).items()]
         parts.append("\n".join([f"[{way.service}]", *lines]) + "\n")
     return "\n".join(parts)
-
-
-def conninfo(pairs: Mapping[str, str]) -> str:
-    """Return libpq's connection string for parameters."""
-    return " ".join(f"{key}={_conninfo_value(value)}" for key, value in pairs.items())
-
-
-def _conninfo_value(value: str) -> str:
-    if value and not any(character in value for character in " '\\"):
-        return value
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def jdbc_url(way: Way, role: str, folder: str) -> str:

@@ -19,16 +19,22 @@ _AT_FDCWD = -100
 _EXCHANGE = 2
 
 
-def write_folder(path: Path, files: Mapping[str, bytes], whose: Mapping[str, Any]) -> Path:
+def write_folder(
+    path: Path, files: Mapping[str, bytes], whose: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Path:
     """Replace a folder in one step and return where it really is: 0700, its files 0600, for their owner only.
 
-    `whose` is kept in it, and tells the next call that the folder is its own. Raise UsageError if it is
-    anything else than absent, empty or such a folder, or if the file system refuses.
+    `whose` is kept in it, and tells the next call that the folder is its own; `facts` are kept for people.
+    Raise UsageError if there is anything else than nothing, an empty or such a folder, or if the file system
+    refuses.
     """
     # A link stays a link.
     real = Path(os.path.realpath(path))
     check_folder(real, whose)
-    content = {**files, MARK: json.dumps({**whose, "files": sorted(files)}, indent=2).encode() + b"\n"}
+    content = {
+        **files,
+        MARK: json.dumps({**whose, **facts, "files": sorted(files)}, indent=2).encode() + b"\n",
+    }
     temporary = real.with_name(f".{real.name}.{os.urandom(4).hex()}.tmp")
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
