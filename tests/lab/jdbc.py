@@ -1,14 +1,14 @@
-"""PostgreSQL's own JDBC driver, from Maven Central, and the smallest program that connects with it."""
+"""PostgreSQL's own JDBC driver, and the smallest program that connects with it."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-JAR = "https://repo1.maven.org/maven2/org/postgresql/postgresql/42.7.4/postgresql-42.7.4.jar"
+ARTIFACT = "org.postgresql:postgresql:42.7.4"
 PROGRAM = """
 import java.sql.*;
 
@@ -27,14 +27,15 @@ public class Connect {
 
 
 def driver(folder: Path) -> Path:
-    """Return the driver; a machine that cannot have it skips what needs it."""
-    jar = folder / "postgresql.jar"
-    try:
-        with urllib.request.urlopen(JAR, timeout=60) as answer:
-            jar.write_bytes(answer.read())
-    except OSError as error:
-        pytest.skip(f"Maven Central cannot be reached: {error}")
-    return jar
+    """Return the driver, as Maven fetches it; a machine that cannot have it skips what needs it."""
+    if shutil.which("mvn") is None:
+        pytest.skip("there is no mvn to fetch the JDBC driver with")
+    argv = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    jars = list(folder.glob("postgresql-*.jar"))
+    if done.returncode or not jars:
+        pytest.skip(f"the JDBC driver cannot be fetched: {done.stdout[-300:]}")
+    return jars[0]
 
 
 def connect(folder: Path, jar: Path, url: str, names: dict[str, str]) -> subprocess.CompletedProcess[str]:
