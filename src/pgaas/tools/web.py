@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from pgaas.errors import PgaasError, TimedOut, ToolFailed, UsageError
-from pgaas.tools.command import Mask
+from pgaas.tools.mask import Mask
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
