@@ -212,7 +212,8 @@ def test_what_confs_hold_is_completed_in_every_command(name: str):
         for parameter in load(name).params
         if parameter.metavar in CLIENTS_OWN and parameter._custom_shell_complete is None
     ]
-    assert set(missing) <= NOT_COMPLETED
+    # What jobs call is typed by nobody.
+    assert {entry for entry in missing if entry[0] != "ci"} <= NOT_COMPLETED
 
 
 @pytest.mark.parametrize(
