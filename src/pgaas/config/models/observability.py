@@ -40,36 +40,47 @@ class VolumeClaim(FileModel):
     """A volume, and the class it comes from."""
 
     size: Size
+    """The size of the volume."""
     storage_class: DnsName
+    """The StorageClass of the volume."""
 
 
 class Prometheus(FileModel):
     """How long metrics are kept, where, and who is told of alerts."""
 
     retention: PrometheusDuration
+    """How long samples are kept, such as 15d."""
     storage: VolumeClaim
+    """The volume that holds them."""
     alertmanagers: list[HostAndPort] = Field(default=[])
+    """Who is told of alerts, as host:port."""
 
 
 class Ingress(FileModel):
     """Whether Grafana has a host name of its own."""
 
     enabled: bool = False
+    """Whether there is an Ingress."""
     host: DnsName | None = None
+    """The host name of the Ingress."""
 
 
 class Grafana(FileModel):
     """The dashboards."""
 
     admin_password: Line
+    """The password of the user admin."""
     ingress: Ingress = unset(Ingress)
+    """The host name of Grafana."""
 
 
 class Scrape(FileModel):
     """How the instances are asked for metrics; `tls` must match monitoring.tls of postgresql.yaml."""
 
     interval: PrometheusDuration = "30s"
+    """How often instances are asked."""
     tls: bool = False
+    """Whether they are asked over TLS; it must match monitoring.tls of postgresql.yaml."""
 
 
 class RemoteWrite(FileModel):
@@ -80,28 +91,39 @@ class RemoteWrite(FileModel):
     """
 
     endpoint: WriteUrl | None = None
+    """The URL of the remote-write endpoint; in local, by default the first datacenter's Prometheus."""
     authorization_secret: DnsName | None = None
+    """A Secret in the collector's namespace whose key authorization is sent as that header."""
     ca_config_map: DnsName | None = None
+    """A ConfigMap in the collector's namespace whose ca.crt vouches for the endpoint."""
 
 
 class OtelCollector(FileModel):
     """What is between instances, operator and Prometheus; the operator's pods are discovered."""
 
     scrape: Scrape = unset(Scrape)
+    """How instances are asked."""
     operator_tls: bool = False
+    """Whether the operator is asked over TLS."""
     extra_targets: list[HostAndPort] = Field(default=[])
+    """Further endpoints to ask, as host:port."""
     remote_write: RemoteWrite = unset(RemoteWrite)
+    """Where samples go."""
 
 
 class Observability(FileModel):
     """A collector in each datacenter; in local, Prometheus and Grafana in the first."""
 
     prometheus: Prometheus | None = None
+    """Prometheus; in local only."""
     grafana: Grafana | None = None
+    """Grafana; in local only."""
     otel_collector: OtelCollector = unset(OtelCollector)
+    """The collector in each datacenter."""
 
 
 class ObservabilityFile(FileModel):
     """The whole file."""
 
     observability: Observability
+    """What measures the clusters."""

@@ -13,10 +13,13 @@ class AvailablePlugin(FileModel):
     """A plugin that is installed in the environment's datacenters."""
 
     name: DnsName
+    """The plugin's name, as CloudNativePG knows it."""
     description: Text = ""
+    """What it is for."""
 
 
 class PluginsFile(FileModel):
     """The whole file."""
 
     available_plugins: list[AvailablePlugin] = Field(default=[])
+    """The plugins that clients may choose."""

@@ -25,6 +25,11 @@ IMAGE = re.compile(
 )
 REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ANNOTATION_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+# As CODEOWNERS takes it on GitHub and GitLab: @user, @group/team, @@role of GitLab, an e-mail address.
+OWNER = re.compile(
+    r"@{1,2}[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?(/[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)*"
+    r"|[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+"
+)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Names are put before these; what a DNS name may hold in all is 253.
 DNS_SUFFIX_LIMIT = 140
@@ -294,5 +299,6 @@ Line = Annotated[str, Check(check_line)]
 Text = Annotated[str, Check(check_text)]
 DistinguishedName = Annotated[str, Check(check_distinguished_name)]
 SearchFilter = Annotated[str, Check(check_search_filter)]
+Owner = Annotated[str, Check(_matching(OWNER, "an owner such as @user, @group/team or team@example.com"))]
 AnnotationName = Annotated[str, Check(check_annotation)]
 Port = Annotated[int, Field(ge=1, le=65535)]
