@@ -14,6 +14,7 @@ COMMANDS = {
     "Configuration (no cluster needed)": {
         "generate": "Write a cluster's values file, or everyone's with --all.",
         "preview": "Show what a cluster will be: access, storage, backups, names.",
+        "schema": "Write JSON Schemas of the configuration, for editors.",
         "explain": "Show where each setting came from, and what it overrode.",
         "template": "Print the Kubernetes objects of a cluster.",
         "template-infra": "Print the Kubernetes objects of the local infrastructure.",
