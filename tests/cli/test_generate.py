@@ -89,6 +89,7 @@ def test_json_lists_the_files_and_nothing_else_is_on_stdout(root, pgaas):
         "localInfra": [],
         "collectors": [],
         "issues": [],
+        "usersRevision": "",
     }
 
 

@@ -81,5 +81,6 @@ def _print(written: Any, output: Output) -> None:
             "localInfra": list(map(shown_path, written.infra_files)),
             "collectors": list(map(shown_path, written.collector_files)),
             "issues": issues,
+            "usersRevision": written.users_revision,
         }
     )

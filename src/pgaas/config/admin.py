@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from pgaas.config.models.clients import ClientsFile
 from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.models.plugins import PluginsFile
 from pgaas.config.models.postgresql import PostgresqlFile
+from pgaas.config.users import users_of
 from pgaas.config.validate import validate
 from pgaas.errors import ConfigError, ConfigIssue, UsageError
 
@@ -100,9 +100,9 @@ class ConfigCache:
         return self._environments[key]
 
     def users_folder(self, root: Path) -> str:
-        """Return the real path of confs/users, which may be a link to a checkout of its own."""
+        """Return the real path of confs/users, or of what stands for it."""
         if root not in self._users:
-            self._users[root] = os.path.realpath(root / "confs" / "users")
+            self._users[root] = users_of(root).real
         return self._users[root]
 
 

@@ -38,9 +38,13 @@ class Environment(NamedTuple):
         """Return the folder of the platform team's files, relative to the root."""
         return ADMIN_FOLDER / self.team_env
 
+    def user_place(self, ins: str) -> PurePosixPath:
+        """Return a client's file, relative to the folder of all clients."""
+        return PurePosixPath(ins, *self.user_parts, USER_FILE)
+
     def user_file(self, ins: str) -> PurePosixPath:
-        """Return a client's file, relative to the root."""
-        return USERS_FOLDER.joinpath(ins, *self.user_parts, USER_FILE)
+        """Return a client's file, relative to the root, where no other folder stands for confs/users."""
+        return USERS_FOLDER / self.user_place(ins)
 
 
 def resolve_environment(env: str) -> Environment:

@@ -65,9 +65,12 @@ def load_document(path: Path, root: Path) -> Document:
     return document
 
 
-def read_document(path: Path, root: Path, limit: int = ADMIN_FILE_LIMIT) -> Document:
-    """Read a file of at most `limit` bytes; whatever is wrong with it is in the document's `issues`."""
-    name = relative(path, root)
+def read_document(path: Path, root: Path, limit: int = ADMIN_FILE_LIMIT, name: str = "") -> Document:
+    """Read a file of at most `limit` bytes; whatever is wrong with it is in the document's `issues`.
+
+    `name` is what messages call it, by default its path below the root.
+    """
+    name = name or relative(path, root)
     content, problem = read_bytes(path, limit)
     if problem:
         return Document(name, None, {}, (ConfigIssue(name, 0, "", problem),))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from pgaas.config.admin import MERGED_FILES, AdminEnvironment, ConfigCache, chec
 from pgaas.config.checks_user import Offer, check_user
 from pgaas.config.directory import directory_of
 from pgaas.config.environments import Environment, check_target
-from pgaas.config.load import USER_FILE_LIMIT, Document, parse_document, read_document
+from pgaas.config.load import Document
 from pgaas.config.merge import Layer, merge, trace
 from pgaas.config.models.clients import Allow, Client
 from pgaas.config.models.merged import MergedConfig, MergedPostgresql
@@ -22,8 +21,9 @@ from pgaas.config.models.user import UserFile, UserPlugin
 from pgaas.config.naming import Target, namespace
 from pgaas.config.resolved import Origin, ResolvedClient
 from pgaas.config.targets import missing_user_file
+from pgaas.config.users import read_user_document, users_of
 from pgaas.config.validate import validate, validate_part
-from pgaas.errors import ConfigError, ConfigIssue, UsageError
+from pgaas.errors import ConfigError, UsageError
 
 Value = TypeVar("Value")
 
@@ -64,6 +64,7 @@ def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None)
         datacenters=admin.datacenters,
         origins=Origins(lambda: origins_of(document, admin, target)),
         directory=directory_of(admin, target.ins, client, merged.pgadmin),
+        users_revision=users_of(root).revision,
     )
 
 
@@ -101,19 +102,11 @@ def check_namespace(admin: AdminEnvironment, target: Target) -> None:
 
 def read_user_file(root: Path, ins: str, environment: Environment, cache: ConfigCache) -> Document:
     """Read a client's file. Raise UsageError if the client has no folder for the environment."""
-    file = environment.user_file(ins)
-    path = root / file
-    folder = cache.users_folder(root)
-    real = Path(os.path.realpath(path))
-    # confs/users may be a link to the clients' own repository; a link below it could show others' files.
-    if not real.is_relative_to(f"{folder}/{ins}"):
-        issue = ConfigIssue(file.as_posix(), 0, "", f"is a link that leads out of confs/users/{ins}")
-        return Document(file.as_posix(), None, {}, (issue,))
-    if (draft := cache.drafts.get(file.as_posix())) is not None:
-        return parse_document(file.as_posix(), draft)
-    if not real.parent.is_dir():
+    draft = cache.drafts.get(environment.user_file(ins).as_posix())
+    document = read_user_document(users_of(root), ins, environment, cache.users_folder(root), draft)
+    if document is None:
         raise missing_user_file(root, ins, environment)
-    return read_document(path, root, USER_FILE_LIMIT)
+    return document
 
 
 def offer_to(admin: AdminEnvironment, ins: str) -> Offer:

@@ -37,7 +37,7 @@ class ResolvedClient(NamedTuple):
     `merged` is the user's file under the admin's; `client` and `datacenters` are the admin's alone.
     `origins` maps each dotted path of the merged tree (and, as `client.…`, `dns.…`, `datacenters.…`, of
     those two) to where its value came from. `team_env` is the admin folder's name. `directory` is None where
-    the client has no pgAdmin.
+    the client has no pgAdmin. `users_revision` is the commit of the clients' repository, empty if not asked.
     """
 
     root: Path
@@ -48,3 +48,4 @@ class ResolvedClient(NamedTuple):
     datacenters: DatacentersFile
     origins: Mapping[str, Origin]
     directory: Directory | None = None
+    users_revision: str = ""

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from pgaas.config.admin import ConfigCache, check_known
 from pgaas.config.environments import (
-    FIXED_ENVIRONMENTS,
-    SHARED_ENVIRONMENT,
-    USER_FILE,
-    USERS_FOLDER,
     Environment,
     code_problem,
     known,
@@ -20,6 +14,8 @@ from pgaas.config.environments import (
     target_problem,
 )
 from pgaas.config.naming import Target
+from pgaas.config.user_tree import user_environments_of, user_files
+from pgaas.config.users import user_file_name, users_of
 from pgaas.errors import ConfigError, ConfigIssue, UsageError
 
 
@@ -46,7 +42,7 @@ def find_targets(
     wanted = resolve_environment(env).env if env is not None else None
     issues: dict[ConfigIssue, None] = {}
     targets: list[Target] = []
-    for ins, found in sorted(_user_files(root, issues)):
+    for ins, found in sorted(user_files(users_of(root), issues)):
         if wanted is not None and found != wanted:
             continue
         environment = resolve_environment(found)
@@ -55,7 +51,7 @@ def find_targets(
         if admin.issues:
             continue
         client = admin.clients.clients.get(ins)
-        file = environment.user_file(ins).as_posix()
+        file = user_file_name(root, ins, environment)
         if client is None:
             issues[ConfigIssue(file, 0, "", f"{ins} is not in {admin.folder}/clients.yaml")] = None
             continue
@@ -66,10 +62,10 @@ def find_targets(
                 continue
             targets.append(target)
     if wanted is not None and not targets and not issues:
-        names = sorted({found for _, found in _user_files(root, {})})
+        names = sorted({found for _, found in user_files(users_of(root), {})})
         raise UsageError(
             f"no client has a file for the environment {wanted!r}{nearest(wanted, names)}",
-            where=USERS_FOLDER.as_posix(),
+            where=users_of(root).name,
             next_step=known(names),
         )
     return targets, list(issues)
@@ -86,7 +82,7 @@ def default_datacenter(root: Path, ins: str, env: str, cache: ConfigCache | None
 
 def user_environments(root: Path, ins: str) -> list[str]:
     """Return the environments for which a client has a file."""
-    return sorted(env for _, env in _environments_of(root, ins, {}))
+    return sorted(env for _, env in user_environments_of(users_of(root), ins, {}))
 
 
 def missing_user_file(root: Path, ins: str, environment: Environment) -> UsageError:
@@ -94,45 +90,6 @@ def missing_user_file(root: Path, ins: str, environment: Environment) -> UsageEr
     names = user_environments(root, ins)
     return UsageError(
         f"{ins} has no environment {environment.env!r}{nearest(environment.env, names)}",
-        where=environment.user_file(ins).as_posix(),
+        where=user_file_name(root, ins, environment),
         next_step=f"write that file, or name an environment that {ins} has ({known(names)})",
     )
-
-
-def _user_files(root: Path, issues: dict[ConfigIssue, None]) -> Iterator[tuple[str, str]]:
-    for ins in _folders(root / USERS_FOLDER):
-        if problem := code_problem(ins):
-            issues[ConfigIssue((USERS_FOLDER / ins).as_posix(), 0, "", problem)] = None
-            continue
-        yield from _environments_of(root, ins, issues)
-
-
-def _environments_of(root: Path, ins: str, issues: dict[ConfigIssue, None]) -> Iterator[tuple[str, str]]:
-    folder = USERS_FOLDER / ins
-    for name in _folders(root / folder):
-        if name == SHARED_ENVIRONMENT:
-            for env in _folders(root / folder / name):
-                place = folder / name / env
-                if env in (*FIXED_ENVIRONMENTS, SHARED_ENVIRONMENT):
-                    issues[ConfigIssue(place.as_posix(), 0, "", f"{env} is no sub-environment of hp")] = None
-                elif problem := code_problem(env):
-                    issues[ConfigIssue(place.as_posix(), 0, "", problem)] = None
-                elif os.path.lexists(root / place / USER_FILE):
-                    yield ins, env
-        elif name in FIXED_ENVIRONMENTS:
-            if os.path.lexists(root / folder / name / USER_FILE):
-                yield ins, name
-        else:
-            message = f"is not an environment: a sub-environment of hp belongs in {folder}/hp/{name}"
-            issues[ConfigIssue((folder / name).as_posix(), 0, "", message)] = None
-
-
-def _folders(path: Path) -> list[str]:
-    """Return the folders in a folder, those that links lead to included, hidden ones not."""
-    try:
-        with os.scandir(path) as entries:
-            return sorted(
-                entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
-            )
-    except OSError:
-        return []

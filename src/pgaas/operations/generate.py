@@ -11,6 +11,7 @@ from pgaas.config.environments import resolve_environment
 from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
 from pgaas.config.targets import find_targets
+from pgaas.config.users import users_of
 from pgaas.errors import ConfigError, ConfigIssue, UsageError
 from pgaas.operations.progress import Progress, step
 from pgaas.operations.target import find_target
@@ -30,12 +31,14 @@ class Generated(NamedTuple):
     """What was written, and what was wrong with the targets that have no files.
 
     Collectors are those of real environments, one in each datacenter; local's are part of its infrastructure.
+    `users_revision` is the commit of the clients' repository, empty if it was not asked.
     """
 
     files: dict[Target, list[Path]]
     infra_files: list[Path]
     issues: list[ConfigIssue]
     collector_files: list[Path]
+    users_revision: str = ""
 
     @property
     def paths(self) -> Iterator[Path]:
@@ -55,7 +58,8 @@ def generate(root: Path, ins: str, env: str, dc: str | None) -> Generated:
     target = find_target(root, ins, env, dc, cache)
     values = build_values(resolve_client(root, target, cache))
     files = {target: [write_values(root, target, values)]}
-    return Generated(files, _write_infra(root, cache) if env == LOCAL else [], [], [])
+    infra = _write_infra(root, cache) if env == LOCAL else []
+    return Generated(files, infra, [], [], users_of(root).revision)
 
 
 def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
@@ -68,7 +72,7 @@ def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
     if not targets and not unusable:
         raise UsageError(
             f"no client has a databases.yaml{f' for {env}' if env else ''}",
-            where=str(root / "confs" / "users"),
+            where=str(users_of(root).folder),
             next_step="`pgaas generate --all` writes the values of those that have one",
         )
     files: dict[Target, list[Path]] = {}
@@ -94,7 +98,7 @@ def generate_all(root: Path, env: str | None, progress: Progress) -> Generated:
         # The sub-environments of hp share collectors: the clusters of all of them are asked.
         known = targets if env in (None, team_env) else find_targets(root, None, cache)[0]
         collectors += _write_collectors(root, team_env, known, cache)
-    return Generated(files, infra, list(issues), collectors)
+    return Generated(files, infra, list(issues), collectors, users_of(root).revision)
 
 
 class _Writers:

@@ -124,6 +124,7 @@ def _cluster(resolved: ResolvedClient, logins: list[access.Login]) -> Cluster:
         max_start_delay=postgresql.max_start_delay,
         max_stop_delay=postgresql.max_stop_delay,
         smart_shutdown_timeout=SMART_SHUTDOWN_SECONDS,
+        users_revision=resolved.users_revision,
     )
 
 

@@ -92,9 +92,11 @@ def dump_values(values: GeneratedValues) -> str:
             f"# {values.restore.request}\n{dump_plain(values.plain())}"
         )
     environment = resolve_environment(target.env)
+    revision = values.cluster.users_revision
     return (
         f"# Made by `pgaas generate --ins {target.ins} --env {target.env} --dc {target.dc}`:"
         " edits will be lost.\n"
-        f"# From {environment.admin_folder}/*.yaml and {environment.user_file(target.ins)}\n"
+        f"# From {environment.admin_folder}/*.yaml and {environment.user_file(target.ins)}"
+        f"{f' at {revision}' if revision else ''}\n"
         f"{dump_plain(values.plain())}"
     )

@@ -34,6 +34,8 @@ HbaRule = Annotated[
 IdentRule = Annotated[str, Field(pattern=f"^pgaas {_COMMON_NAME} {_ROLE}$")]
 Duration = Annotated[str, Field(pattern=f"^({_NUMBER}(ns|us|µs|ms|s|m|h))+$")]
 Quantity = Annotated[str, Field(pattern=f"^{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$")]
+# A commit of the clients' repository, or nothing.
+Revision = Annotated[str, Field(pattern="^(([0-9a-f]{40}|[0-9a-f]{64})(-dirty)?)?$")]
 Count = Annotated[int, Field(ge=1)]
 TeamEnvironment = Literal["local", "hp", "perf", "pprod", "prod"]
 
@@ -226,6 +228,7 @@ class Cluster(Values, spelt={"enable_pdb": "enablePDB"}):
     max_start_delay: Count
     max_stop_delay: Count
     smart_shutdown_timeout: Count
+    users_revision: Revision
 
 
 class Database(Values):
