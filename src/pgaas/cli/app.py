@@ -110,12 +110,15 @@ def load(name: str) -> Any:
     """Import a command's module and return the command; a group imports nothing yet."""
     if name in registry.GROUPS:
         return _group_of(name)
+    from pgaas.cli.options import with_users
+
     group, _, verb = name.rpartition(" ")
     identifier = verb.replace("-", "_")
     module = import_module(f"pgaas.cli.{group.replace('-', '_') or identifier}")
     function: Callable[..., None] = getattr(module, identifier)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(verb, cls=Command, context_settings=SETTINGS)(function)
+    takes = function if name in registry.WITHOUT_USERS else with_users(function)
+    single.command(verb, cls=Command, context_settings=SETTINGS)(takes)
     return typer.main.get_command(single)
 
 

@@ -12,21 +12,22 @@ FIXED = ("local", "perf", "pprod", "prod")
 
 def clients(given: Mapping[str, Any], incomplete: str) -> list[str]:
     """Return the clients that have a folder below confs/users, for the environment if one is given."""
-    root = _root(given)
-    if root is None:
+    users = _users(given)
+    if users is None:
         return []
     env = given.get("env")
-    names = _folders(root / "confs" / "users")
-    return _matching((ins for ins in names if not env or env in _environments_of(root, ins)), incomplete)
+    return _matching(
+        (ins for ins in _folders(users) if not env or env in _environments_of(users, ins)), incomplete
+    )
 
 
 def environments(given: Mapping[str, Any], incomplete: str) -> list[str]:
     """Return the environments of the client given, or of all clients."""
-    root = _root(given)
-    if root is None:
+    users = _users(given)
+    if users is None:
         return []
-    names = _clients_given(given) or _folders(root / "confs" / "users")
-    return _matching((env for ins in names for env in _environments_of(root, ins)), incomplete)
+    names = _clients_given(given) or _folders(users)
+    return _matching((env for ins in names for env in _environments_of(users, ins)), incomplete)
 
 
 def datacenters(given: Mapping[str, Any], incomplete: str) -> list[str]:
@@ -147,8 +148,17 @@ def _root(given: Mapping[str, Any]) -> Path | None:
     return next((folder for folder in (here, *here.parents) if (folder / "confs" / "users").is_dir()), None)
 
 
-def _environments_of(root: Path, ins: str) -> list[str]:
-    folder = root / "confs" / "users" / ins
+def _users(given: Mapping[str, Any]) -> Path | None:
+    """Return the folder of all clients: the one given, or the root's own."""
+    named = given.get("users") or os.environ.get("PGAAS_USERS")
+    if named:
+        return Path(named)
+    root = _root(given)
+    return None if root is None else root / "confs" / "users"
+
+
+def _environments_of(users: Path, ins: str) -> list[str]:
+    folder = users / ins
     return [name for name in FIXED if (folder / name).is_dir()] + _folders(folder / "hp")
 
 

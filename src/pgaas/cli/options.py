@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,6 +90,28 @@ RootOption = Annotated[
         show_default=False,
     ),
 ]
+UsersOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--users",
+        help="A clone of the clients' own repository; by default confs/users of the root.",
+        metavar="FOLDER",
+        envvar="PGAAS_USERS",
+        show_envvar=True,
+        show_default=False,
+    ),
+]
+UsersRevisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--users-revision",
+        help="The commit or tag that the clients' files must be at, unchanged; refuses (8) anything else.",
+        metavar="REV",
+        envvar="PGAAS_USERS_REVISION",
+        show_envvar=True,
+        show_default=False,
+    ),
+]
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="How to print: text, or json for a program.")
 ]
@@ -116,7 +141,47 @@ def needed(flag: str, value: str | None) -> str:
 
 
 def root_folder(named: Path | None) -> Path:
-    """Return the folder to work in: the one named, or the nearest upwards. Raise UsageError if it is none."""
+    """Return the folder to work in: the one named, or the nearest upwards. Raise UsageError if it is none.
+
+    From then on its clients' files are those of --users, at --users-revision.
+    """
     from pgaas.config.root import check_root, find_root
 
-    return find_root(Path.cwd()) if named is None else check_root(named)
+    root = find_root(Path.cwd()) if named is None else check_root(named)
+    users, revision, verbose = _chosen.get("users"), _chosen.get("revision"), bool(_chosen.get("verbose"))
+    if users is None and revision is None:
+        from pgaas.config.users import place_users
+
+        place_users(root, None)
+    else:
+        from pgaas.cli.progress import progress_for
+        from pgaas.operations.users_clone import use_users
+
+        use_users(root, users, revision, progress_for(verbose=verbose))
+    return root
+
+
+# What the command that runs was given besides its own parameters.
+_chosen: dict[str, Any] = {}
+
+
+def with_users(function: Callable[..., None]) -> Callable[..., None]:
+    """Give --users and --users-revision to a command that takes --root: `root_folder` sees to them."""
+    signature = inspect.signature(function, eval_str=True)
+    if "root" not in signature.parameters:
+        return function
+
+    @functools.wraps(function)
+    def called(*, users: Path | None, users_revision: str | None, **given: Any) -> None:
+        _chosen.update(users=users, revision=users_revision, verbose=given.get("verbose"))
+        function(**given)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [each.replace(kind=keyword) for each in signature.parameters.values()]
+    at = next(number for number, each in enumerate(own) if each.name == "root") + 1
+    own[at:at] = [
+        inspect.Parameter("users", keyword, default=None, annotation=UsersOption),
+        inspect.Parameter("users_revision", keyword, default=None, annotation=UsersRevisionOption),
+    ]
+    called.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+    return called

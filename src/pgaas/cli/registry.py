@@ -86,6 +86,8 @@ GROUPS = {
         "sync": "Make each datacenter trust what it should, and nothing else.",
     },
 }
+# All other commands with --root get --users too: these read nothing of the clients.
+WITHOUT_USERS = frozenset({"clean", "schema"})
 SUMMARIES = {name: summary for commands in COMMANDS.values() for name, summary in commands.items()}
 
 

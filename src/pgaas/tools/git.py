@@ -14,10 +14,12 @@ _LEADING_AWAY = {
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_DIR",
+    "GIT_IMPLICIT_WORK_TREE",
     "GIT_INDEX_FILE",
     "GIT_NAMESPACE",
     "GIT_OBJECT_DIRECTORY",
     "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 }
 
@@ -81,7 +83,7 @@ def archive_argv(commit: str, target: Path, *paths: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Return the environment for git: its own words, no file written by looking, and no other repository."""
-    inherited = inherited_environment({"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"})
+    inherited = inherited_environment({"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1"})
     return {name: value for name, value in inherited.items() if name not in _LEADING_AWAY}
 
 
