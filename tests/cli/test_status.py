@@ -75,6 +75,16 @@ def test_with_a_datacenter_one_side_is_shown(world: PairWorld, pgaas: Run) -> No
     assert json.loads(pgaas(*ASKED, "--dc", HERE, "-o", "json").out)["cluster"] == "local-ic1-local1"
 
 
+def test_the_commit_that_a_cluster_was_deployed_from_is_shown(world: PairWorld, pgaas: Run) -> None:
+    assert rows(pgaas(*ASKED, "--dc", THERE).out)["users revision"] == "not recorded"
+    commit = "0123456789abcdef" * 2 + "01234567"
+    world.cluster(THERE)["metadata"].setdefault("annotations", {})["pgaas.io/users-revision"] = commit
+    assert rows(pgaas(*ASKED, "--dc", THERE).out)["users revision"] == commit
+    assert rows(pgaas(*ASKED).out)["users revision"] == "- 0123456789ab"
+    sides = json.loads(pgaas(*ASKED, "-o", "json").out)["sides"]
+    assert [side["users_revision"] for side in sides] == ["", commit]
+
+
 def test_a_client_that_does_not_replicate_has_one_cluster(world: PairWorld, pgaas: Run) -> None:
     world.edit("admin/local/clients.yaml", "enabled: true", "enabled: false")
     assert rows(pgaas(*ASKED).out)["cluster"] == "local-ic1-local1 (primary)"

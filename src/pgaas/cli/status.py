@@ -151,6 +151,7 @@ def show(seen: Status) -> None:
         ("recoverable from", archive.first_recoverability_point or "not yet"),
         ("next backup", archive.next_backup or "not scheduled"),
         ("pgadmin", _pgadmin(seen)),
+        ("users revision", seen.users_revision or "not recorded"),
     ]
     out_table(("what", "value"), facts)
     _table(

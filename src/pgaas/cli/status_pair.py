@@ -175,4 +175,5 @@ ROWS: dict[str, Callable[[SideState], object]] = {
     "trust": _trust,
     "names as primary": lambda side: side.names_primary,
     "context": lambda side: side.context,
+    "users revision": lambda side: side.users_revision[:12],
 }

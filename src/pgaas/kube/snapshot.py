@@ -20,6 +20,8 @@ from pgaas.kube.resources import (
 )
 
 CLUSTER_LABEL = "cnpg.io/cluster"
+# What the chart writes: the commit of the clients' repository that the cluster was deployed from.
+USERS_REVISION = "pgaas.io/users-revision"
 HEALTHY = "Cluster in healthy state"
 UNRECOVERABLE = "Cluster is unrecoverable and needs manual intervention"
 INVALID = "Invalid cluster definition"
@@ -57,6 +59,11 @@ class Snapshot:
         """Return one of the cluster's conditions, or an empty one."""
         entries = dig(self.cluster, "status", "conditions", default=[])
         return next((entry for entry in entries if entry.get("type") == kind), {})
+
+
+def users_revision(cluster: Object | None) -> str:
+    """Return the commit of the clients' repository that a cluster was deployed from, empty if none is known."""
+    return str(dig(cluster, "metadata", "annotations", default={}).get(USERS_REVISION, ""))
 
 
 def take_snapshot(api: Api, name: str, namespace: str, *, everything: bool = False) -> Snapshot:

@@ -9,7 +9,15 @@ from pathlib import Path
 from pgaas.config.naming import Target
 from pgaas.kube.client import Api
 from pgaas.kube.resources import dig
-from pgaas.kube.snapshot import Snapshot, is_following, major_of, recovery_window, server_name, take_snapshot
+from pgaas.kube.snapshot import (
+    Snapshot,
+    is_following,
+    major_of,
+    recovery_window,
+    server_name,
+    take_snapshot,
+    users_revision,
+)
 from pgaas.operations import status_parts
 from pgaas.operations.health import expected_of, judge
 from pgaas.operations.preflight_live import unchanged_identity
@@ -39,7 +47,8 @@ class Status:
 
     `problems` say in words why the cluster is not healthy; `notes` are no problem, but worth knowing. `role`
     is primary, or replica for a cluster that follows another datacenter's. `pgadmin` is None where the
-    client is to have none.
+    client is to have none. `users_revision` is the commit of the clients' repository that it was deployed
+    from, empty if that was not recorded.
     """
 
     cluster: str
@@ -66,6 +75,7 @@ class Status:
     certificates: list[Certificate]
     services: list[Service]
     pgadmin: Pgadmin | None
+    users_revision: str
 
 
 def status(root: Path, target: Target) -> Status:
@@ -119,6 +129,7 @@ def status_of(subject: Subject, api: Api, snapshot: Snapshot, now: datetime) -> 
         certificates=certificates,
         services=status_parts.services(snapshot),
         pgadmin=_pgadmin(subject, api),
+        users_revision=users_revision(cluster),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pgaas.kube.resources import dig
-from pgaas.kube.snapshot import server_name
+from pgaas.kube.snapshot import server_name, users_revision
 from pgaas.operations.fence import is_marked
 from pgaas.operations.pair import Side, Subjects, load_pair
 from pgaas.operations.settle import following
@@ -57,6 +57,8 @@ class SideState:
     None, 0 and empty if it could not be asked, for the reason in `position_error`. `follows` is None for
     what is no replica; `gap_bytes` and `gap_seconds` are at most so far behind the primary. `certificate`
     is the one that ends first. `problems` are the reasons why this cluster by itself is not healthy.
+    `users_revision` is the commit of the clients' repository that it was deployed from, empty if that was not
+    recorded.
     """
 
     datacenter: str
@@ -84,6 +86,7 @@ class SideState:
     certificate: str
     certificate_days: int | None
     trust: TrustSummary
+    users_revision: str
 
 
 @dataclass(frozen=True)
@@ -263,6 +266,7 @@ def _side(parts: Parts, side: Side, primary: Side | None, *, two: bool) -> SideS
         certificate=ending.name if ending else "",
         certificate_days=ending.days_left if ending else None,
         trust=_trust(parts, side.dc),
+        users_revision=users_revision(side.cluster),
     )
 
 

@@ -87,5 +87,5 @@ def _refuse_another(users: Users, checkout: clone.Checkout | None, revision: str
         raise RefusedAsUnsafe(
             f"{users.name} is at {revision}, but changed since: {_listed(checkout.changed)}",
             where=str(users.folder),
-            next_step="commit them and name that commit, or take them back; `git status --ignored` lists them",
+            next_step="commit and name that commit, or take it back; `git status --ignored` lists it",
         )
