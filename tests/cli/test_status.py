@@ -77,10 +77,10 @@ def test_with_a_datacenter_one_side_is_shown(world: PairWorld, pgaas: Run) -> No
 
 def test_the_commit_that_a_cluster_was_deployed_from_is_shown(world: PairWorld, pgaas: Run) -> None:
     assert rows(pgaas(*ASKED, "--dc", THERE).out)["users revision"] == "not recorded"
-    commit = "0123456789abcdef" * 2 + "01234567"
+    commit = "0123456789abcdef" * 2 + "01234567-dirty"
     world.cluster(THERE)["metadata"].setdefault("annotations", {})["pgaas.io/users-revision"] = commit
     assert rows(pgaas(*ASKED, "--dc", THERE).out)["users revision"] == commit
-    assert rows(pgaas(*ASKED).out)["users revision"] == "- 0123456789ab"
+    assert rows(pgaas(*ASKED).out)["users revision"] == "- 0123456789ab-dirty"
     sides = json.loads(pgaas(*ASKED, "-o", "json").out)["sides"]
     assert [side["users_revision"] for side in sides] == ["", commit]
 

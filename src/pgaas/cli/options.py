@@ -161,6 +161,25 @@ def root_folder(named: Path | None) -> Path:
     return root
 
 
+def optional_root_folder(named: Path | None) -> Path | None:
+    """Return the folder to work in, or None where there is none and none was named."""
+    from pgaas.config.root import find_root
+
+    try:
+        find_root(Path.cwd())
+    except UsageError:
+        # A revision that nobody would look at must not look as if it had been.
+        if named is None and _chosen.get("revision") is None:
+            return None
+    return root_folder(named)
+
+
+def named_users() -> list[Path]:
+    """Return the folder that --users names, if any."""
+    users = _chosen.get("users")
+    return [] if users is None else [users]
+
+
 # What the command that runs was given besides its own parameters.
 _chosen: dict[str, Any] = {}
 

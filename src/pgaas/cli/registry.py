@@ -13,6 +13,7 @@ from collections.abc import Iterable
 COMMANDS = {
     "Configuration (no cluster needed)": {
         "generate": "Write a cluster's values file, or everyone's with --all.",
+        "validate": "Check clients' databases.yaml; exit 3 if one has an issue.",
         "preview": "Show what a cluster will be: access, storage, backups, names.",
         "schema": "Write JSON Schemas of the configuration, for editors.",
         "explain": "Show where each setting came from, and what it overrode.",

@@ -111,6 +111,12 @@ def _instances(side: SideState) -> str:
     return "" if ready is None else f"{ready} ready of {side.instances_wanted}"
 
 
+def _revision(side: SideState) -> str:
+    from pgaas.operations.users_clone import short
+
+    return short(side.users_revision)
+
+
 def _position(side: SideState) -> str:
     return f"timeline {side.timeline}, {side.lsn}" if side.lsn else side.position_error
 
@@ -175,5 +181,5 @@ ROWS: dict[str, Callable[[SideState], object]] = {
     "trust": _trust,
     "names as primary": lambda side: side.names_primary,
     "context": lambda side: side.context,
-    "users revision": lambda side: side.users_revision[:12],
+    "users revision": _revision,
 }

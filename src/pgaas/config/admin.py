@@ -101,9 +101,10 @@ class ConfigCache:
 
     def users_folder(self, root: Path) -> str:
         """Return the real path of confs/users, or of what stands for it."""
-        if root not in self._users:
-            self._users[root] = users_of(root).real
-        return self._users[root]
+        users = users_of(root)
+        if users.folder not in self._users:
+            self._users[users.folder] = users.real
+        return self._users[users.folder]
 
 
 def file_models(team_env: str) -> dict[str, type[BaseModel]]:

@@ -33,7 +33,7 @@ class Offer(NamedTuple):
     plugins: list[str] | None
     parameters: list[str] | None
     pgadmin_user: str
-    allow: Allow
+    allow: Allow | None
 
 
 class View(NamedTuple):
@@ -186,7 +186,9 @@ def _check_ownership(view: View) -> Iterator[Finding]:
             yield ("roles", index, "databases"), "is of no use to a role with login: false"
 
 
-def _check_rights(view: View, allow: Allow) -> Iterator[Finding]:
+def _check_rights(view: View, allow: Allow | None) -> Iterator[Finding]:
+    if allow is None:
+        return
     for index, role in view.roles:
         for right in ("superuser", "replication", "bypassrls", "createrole"):
             if getattr(role, right) and not getattr(allow, right):
@@ -196,7 +198,8 @@ def _check_rights(view: View, allow: Allow) -> Iterator[Finding]:
                 )
 
 
-def _check_parents(view: View, allow: Allow) -> Iterator[Finding]:
+def _check_parents(view: View, allow: Allow | None) -> Iterator[Finding]:
+    allowed = allow.in_roles if allow else []
     absent = {role.name for _, role in view.roles if role.ensure == "absent"}
     for index, role in view.roles:
         for at, parent in enumerate(role.in_roles):
@@ -207,17 +210,19 @@ def _check_parents(view: View, allow: Allow) -> Iterator[Finding]:
                 yield place, f"{parent!r} is declared absent, so it can't be a parent"
             elif parent in view.role_names:
                 continue
-            elif parent in SAFE_PARENT_ROLES or parent in allow.in_roles:
+            elif parent in SAFE_PARENT_ROLES or parent in allowed:
                 since = PREDEFINED_ROLES.get(parent, 0)
                 if view.major is not None and view.major < since:
                     yield (
                         place,
                         f"{parent} exists from PostgreSQL {since} on, and majorVersion is {view.major}",
                     )
+            elif allow is None:
+                continue
             elif parent in DANGEROUS_PARENT_ROLES:
                 yield place, f"is refused: {parent} gives away the server, and clients.yaml does not allow it"
             else:
-                names = [*view.role_names, *SAFE_PARENT_ROLES, *allow.in_roles]
+                names = [*view.role_names, *SAFE_PARENT_ROLES, *allowed]
                 more = nearest(parent, names) or f" ({', '.join(SAFE_PARENT_ROLES)})"
                 yield place, f"{parent!r} is no role of this file, and none that clients may join{more}"
     yield from _check_cycles(view)

@@ -73,11 +73,16 @@ def find_targets(
 
 def default_datacenter(root: Path, ins: str, env: str, cache: ConfigCache | None = None) -> str:
     """Return the first datacenter of a client's list. Raise UsageError if the client is not known."""
+    return client_datacenters(root, ins, env, cache)[0]
+
+
+def client_datacenters(root: Path, ins: str, env: str, cache: ConfigCache | None = None) -> list[str]:
+    """Return the datacenters of a client. Raise UsageError if the client is not known."""
     if problem := code_problem(ins):
         raise UsageError(f"--ins {ins!r}: {problem}")
     admin = (cache or ConfigCache()).admin(root, resolve_environment(env).team_env)
     check_known(admin, ins)
-    return admin.clients.clients[ins].datacenters[0]
+    return admin.clients.clients[ins].datacenters
 
 
 def user_environments(root: Path, ins: str) -> list[str]:

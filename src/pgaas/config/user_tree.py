@@ -27,8 +27,8 @@ class Entry(NamedTuple):
 def user_files(users: Users, issues: Issues) -> Iterator[tuple[str, str]]:
     """Return each client and environment that has a file, and add what is wrong with the folders."""
     real = users.real
-    for entry in _entries(users.folder, users.name, issues):
-        place = f"{users.name}/{entry.name}"
+    for entry in _entries(users.folder, users.name or ".", issues):
+        place = users.called(entry.name)
         if entry.is_link and (entry.is_folder or not code_problem(entry.name)):
             # Even one to another client's folder: a client's name would show that client's databases.
             issues[ConfigIssue(place, 0, "", "is a link: a client's folder can't be one")] = None
@@ -46,7 +46,7 @@ def user_environments_of(
     """Return a client with each environment that it has a file for."""
     folder = _Folder(users, ins, real or users.real, issues)
     for name in folder.inner(()):
-        place = f"{users.name}/{ins}/{name}"
+        place = users.called(ins, name)
         if name == SHARED_ENVIRONMENT:
             for env in folder.inner((name,)):
                 if env in (*FIXED_ENVIRONMENTS, SHARED_ENVIRONMENT):
@@ -59,7 +59,7 @@ def user_environments_of(
             if folder.has_file((name,)):
                 yield ins, name
         else:
-            belongs = f"{users.name}/{ins}/{SHARED_ENVIRONMENT}/{name}"
+            belongs = users.called(ins, SHARED_ENVIRONMENT, name)
             message = f"is not an environment: a sub-environment of hp belongs in {belongs}"
             issues[ConfigIssue(place, 0, "", message)] = None
 
@@ -99,7 +99,7 @@ class _Folder:
             # A file that is one is refused when it is read, with all else that is wrong with it.
             if entry.is_link and entry.name != USER_FILE:
                 if leads_out(os.path.realpath(path), self.ins, self.real):
-                    message = f"is a link that leads out of {self.users.name}/{self.ins}"
+                    message = f"is a link that leads out of {self._name(())}"
                     self._complain((*parts, entry.name), message)
                     continue
                 if not path.exists():
@@ -109,7 +109,7 @@ class _Folder:
         return found
 
     def _name(self, parts: tuple[str, ...]) -> str:
-        return "/".join([self.users.name, self.ins, *parts])
+        return self.users.called(self.ins, *parts)
 
     def _complain(self, parts: tuple[str, ...], message: str) -> None:
         self.issues[ConfigIssue(self._name(parts), 0, "", message)] = None

@@ -30,6 +30,10 @@ class Users(NamedTuple):
         """Return the folder without links: it may itself be one, to a clone or a submodule."""
         return os.path.realpath(self.folder)
 
+    def called(self, *parts: object) -> str:
+        """Return what messages call something in the folder."""
+        return "/".join(map(str, (self.name, *parts) if self.name else parts))
+
 
 _PLACED: dict[Path, Users] = {}
 
@@ -48,7 +52,7 @@ def users_of(root: Path) -> Users:
 
 def user_file_name(root: Path, ins: str, environment: Environment) -> str:
     """Return a client's file as messages show it."""
-    return f"{users_of(root).name}/{environment.user_place(ins)}"
+    return users_of(root).called(environment.user_place(ins))
 
 
 def leads_out(real: str, ins: str, real_users: str) -> bool:
@@ -66,10 +70,10 @@ def read_user_document(
     leads out of the folder.
     """
     place = environment.user_place(ins)
-    name = f"{users.name}/{place}"
+    name = users.called(place)
     real = os.path.realpath(users.folder / place)
     if leads_out(real, ins, real_users):
-        issue = ConfigIssue(name, 0, "", f"is a link that leads out of {users.name}/{ins}")
+        issue = ConfigIssue(name, 0, "", f"is a link that leads out of {users.called(ins)}")
         return Document(name, None, {}, (issue,))
     if draft is not None:
         return parse_document(name, draft)

@@ -62,7 +62,7 @@ class Snapshot:
 
 
 def users_revision(cluster: Object | None) -> str:
-    """Return the commit of the clients' repository that a cluster was deployed from, empty if none is known."""
+    """Return the commit of the clients' repository that a cluster was deployed from, or an empty text."""
     return str(dig(cluster, "metadata", "annotations", default={}).get(USERS_REVISION, ""))
 
 
