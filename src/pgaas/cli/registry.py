@@ -15,6 +15,7 @@ COMMANDS = {
         "generate": "Write a cluster's values file, or everyone's with --all.",
         "validate": "Check clients' databases.yaml; exit 3 if one has an issue.",
         "preview": "Show what a cluster will be: access, storage, backups, names.",
+        "users": "Make the clients' own repository.",
         "schema": "Write JSON Schemas of the configuration, for editors.",
         "explain": "Show where each setting came from, and what it overrode.",
         "template": "Print the Kubernetes objects of a cluster.",
@@ -75,6 +76,9 @@ GROUPS = {
         "publish": "Publish a tag's files to Artifactory, and read them back.",
         "fetch": "Fetch a version of the platform and of the users' files, and make a root of them.",
         "deploy": "Create or upgrade clients one after the other; stop at the first failure.",
+    },
+    "users": {
+        "init": "Make it, or add to it what is new in clients.yaml.",
     },
     "infra": {
         "install": "Install what is missing: operators, S3, LDAP, observability.",
