@@ -32,7 +32,12 @@ class Users(NamedTuple):
 
     def called(self, *parts: object) -> str:
         """Return what messages call something in the folder."""
-        return "/".join(map(str, (self.name, *parts) if self.name else parts))
+        return "/".join(printable(str(part)) for part in ((self.name, *parts) if self.name else parts))
+
+
+def printable(name: str) -> str:
+    """Return a file's name with what could pass for another line of a message escaped."""
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 _PLACED: dict[Path, Users] = {}

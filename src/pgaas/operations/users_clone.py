@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pgaas.config.environments import USER_FILE
-from pgaas.config.users import Users, place_users, users_of
+from pgaas.config.users import Users, place_users, printable, users_of
 from pgaas.errors import RefusedAsUnsafe, UsageError
 from pgaas.operations.progress import Progress
 from pgaas.tools import clone
@@ -59,7 +59,7 @@ def _changes(checkout: clone.Checkout) -> str:
 
 def _listed(paths: tuple[str, ...]) -> str:
     more = len(paths) - SHOWN
-    return ", ".join(paths[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(printable, paths[:SHOWN])) + (f" and {more} more" if more > 0 else "")
 
 
 def _refuse_another(users: Users, checkout: clone.Checkout | None, revision: str, progress: Progress) -> None:

@@ -56,7 +56,7 @@ A client's folder is a folder, not a link, and nothing in it leads out of it. A 
 
 PRE_COMMIT = """\
 # `pre-commit install` runs this before each commit. pgaas has to be on your PATH. To have pre-commit install
-# it, write the platform's own repository (repo: URL, rev: TAG) in the place of `local`, and only the hook's id.
+# it, write the platform's own repository (repo: URL, rev: TAG) in the place of `local`, with the id alone.
 repos:
   - repo: local
     hooks:
@@ -67,6 +67,7 @@ repos:
         files: (?i)(^|/)databases\\.ya?ml$
         types: []
         types_or: [file, symlink]
+        require_serial: true
 """
 
 GITLAB_CI = """\
