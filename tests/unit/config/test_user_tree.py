@@ -62,6 +62,7 @@ ANCHORS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 HOSTILE: dict[str, tuple[Change, str]] = {
     "a file of this machine": (link(FILE, "/etc/hostname"), OUT),
     "another client's file": (link(FILE, "../../is1/hp/pic/databases.yaml"), OUT),
+    "a client whose code begins alike": (link(FILE, "../../ic11/prod/databases.yaml"), OUT),
     "the platform team's file": (link(FILE, "../../../admin/prod/clients.yaml"), OUT),
     "a link to nothing, far away": (link(FILE, "/nowhere/databases.yaml"), OUT),
     "a link to nothing in its own folder": (link(FILE, "gone.yaml"), f"{FILE}: is missing"),
