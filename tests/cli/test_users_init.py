@@ -182,3 +182,22 @@ def test_the_pipeline_and_the_hook_call_what_there_is(made: Path, monkeypatch, p
     ran = pgaas(*command.split()[1:])
     assert (ran.code, json.loads(ran.out)) == (0, [])
     assert pgaas(*hook["entry"].split()[1:], "ic1/prod/databases.yaml").code == 0
+
+
+def test_a_client_comes_and_goes_in_the_clone(root: Path, made: Path, pgaas: Run):
+    before, own_before = contents(made), contents(root / "confs/users")
+    where = ("--env", "local", "--users", "../values")
+    ran = pgaas("client", "add", "ic7", *where, "--profile", "S", "--dc", "local1")
+    assert ran.code == 0, ran.err
+    file = made / "ic7/local/databases.yaml"
+    assert file.read_text().startswith(
+        "# yaml-language-server: $schema=../../.schemas/databases.schema.json\n"
+    )
+    assert contents(root / "confs/users") == own_before
+    assert pgaas("generate", "--ins", "ic7", *where).code == 0
+    ran = pgaas("users", "init", "../values")
+    assert "/ic7/ has no owners" in (made / "CODEOWNERS").read_text()
+    file.unlink()
+    file.symlink_to("/etc/hostname")
+    assert "is a link that leads out of ../values/ic7" in pgaas("explain", "--ins", "ic7", *where).err
+    assert contents(made).keys() >= before.keys()

@@ -21,7 +21,7 @@ from pgaas.config.models.user import UserFile, UserPlugin
 from pgaas.config.naming import Target, namespace
 from pgaas.config.resolved import Origin, ResolvedClient
 from pgaas.config.targets import missing_user_file
-from pgaas.config.users import read_user_document, users_of
+from pgaas.config.users import read_user_document, user_file_name, users_of
 from pgaas.config.validate import validate, validate_part
 from pgaas.errors import ConfigError, UsageError
 
@@ -102,7 +102,7 @@ def check_namespace(admin: AdminEnvironment, target: Target) -> None:
 
 def read_user_file(root: Path, ins: str, environment: Environment, cache: ConfigCache) -> Document:
     """Read a client's file. Raise UsageError if the client has no folder for the environment."""
-    draft = cache.drafts.get(environment.user_file(ins).as_posix())
+    draft = cache.drafts.get(user_file_name(root, ins, environment))
     document = read_user_document(users_of(root), ins, environment, cache.users_folder(root), draft)
     if document is None:
         raise missing_user_file(root, ins, environment)

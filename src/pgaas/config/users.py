@@ -60,6 +60,11 @@ def user_file_name(root: Path, ins: str, environment: Environment) -> str:
     return users_of(root).called(environment.user_place(ins))
 
 
+def user_file_path(root: Path, ins: str, environment: Environment) -> Path:
+    """Return where a client's file is."""
+    return users_of(root).folder / environment.user_place(ins)
+
+
 def leads_out(real: str, ins: str, real_users: str) -> bool:
     """Tell whether a path without links is not in a client's own folder."""
     own = os.path.join(real_users, ins)  # noqa: PTH118 - this is called for every client

@@ -16,7 +16,6 @@ from pgaas.config.environments import (
     FIXED_ENVIRONMENTS,
     SHARED_ENVIRONMENT,
     USER_FILE,
-    USERS_FOLDER,
     Environment,
     check_target,
     code_problem,
@@ -30,11 +29,13 @@ from pgaas.config.naming import Target, cluster_name, namespace
 from pgaas.config.onboarding import CLIENTS, LOCAL, Wish, client_block, with_client
 from pgaas.config.resolve import resolve_client
 from pgaas.config.starter import starter_databases
+from pgaas.config.users import user_file_name, user_file_path, users_of
 from pgaas.errors import ConfigError, UsageError
 from pgaas.operations.client_todo import Rendered, Todo, todo_of
 from pgaas.operations.preview import check_schema
 from pgaas.render.build import build_values
 from pgaas.render.infra import infra_values
+from pgaas.render.users_repository import SCHEMA_PATH, SCHEMAS_FOLDER
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def add_client(root: Path, ins: str, env: str, wish: Wish, *, dry_run: bool = Fa
         rendered = _rendered(root, environment, ins, changes)
         if not dry_run:
             by_hand = f"`pgaas client add {ins} --env {env} … --dry-run` shows the lines"
-            change_files(changes, by_hand, keep=Path(os.path.realpath(root / USERS_FOLDER)))
+            change_files(changes, by_hand, keep=Path(users_of(root).real))
     targets = [resolved.target for resolved, _ in rendered]
     return Added(
         ins=ins,
@@ -124,7 +125,7 @@ def _environment(root: Path, ins: str, env: str, wish: Wish) -> Environment:
     # What is reserved is so in every datacenter.
     check_target(Target(ins, env, "dc"))
     if environment.team_env == SHARED_ENVIRONMENT and not wish.new_env:
-        folder = root / USERS_FOLDER
+        folder = users_of(root).folder
         envs = sorted({file.parent.name for file in folder.glob(f"*/{SHARED_ENVIRONMENT}/*/{USER_FILE}")})
         if env not in envs:
             raise UsageError(
@@ -149,8 +150,8 @@ def _changes(
     The client's own is first, so that a process that is killed between them leaves what a second run ends.
     """
     path, content, old = read
-    file = environment.user_file(ins).as_posix()
-    there = os.path.lexists(root / file)
+    file, place = user_file_name(root, ins, environment), user_file_path(root, ins, environment)
+    there = os.path.lexists(place)
     registered = (old.data or {}).get(CLIENTS, {}).get(ins)
     if registered is not None and there:
         raise UsageError(
@@ -160,8 +161,9 @@ def _changes(
         )
     changes = []
     if not there:
-        text = starter_databases(ins, environment.env, major=_major(admin, wish))
-        changes.append(FileChange(Path(os.path.realpath(root / file)), file, None, text.encode()))
+        schemas = SCHEMAS_FOLDER if (users_of(root).folder / SCHEMA_PATH).exists() else ""
+        text = starter_databases(ins, environment.env, major=_major(admin, wish), schemas=schemas)
+        changes.append(FileChange(Path(os.path.realpath(place)), file, None, text.encode()))
     elif wish.major is not None:
         raise UsageError(f"--major: {file} is there already, and says it", next_step="leave --major out")
     if registered is None:

@@ -12,7 +12,6 @@ from pgaas.config.admin import AdminEnvironment, ConfigCache
 from pgaas.config.changes import FileChange, change_files
 from pgaas.config.environments import (
     SHARED_ENVIRONMENT,
-    USERS_FOLDER,
     Environment,
     code_problem,
     known,
@@ -26,6 +25,7 @@ from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.naming import Target, cluster_name, namespace
 from pgaas.config.onboarding import CLIENTS, without_client
 from pgaas.config.targets import user_environments
+from pgaas.config.users import leads_out, user_file_name, user_file_path, users_of
 from pgaas.config.validate import validate_part
 from pgaas.errors import ConfigError, ConfigIssue, PgaasError, RefusedAsUnsafe, UsageError
 from pgaas.kube.client import Api, api_for
@@ -136,7 +136,7 @@ def remove(plan: Plan) -> Plan:
                 next_step=f"look again: pgaas client remove {plan.ins} --env {plan.env} --dry-run",
             )
         by_hand = f"remove {' and '.join(plan.files)}, as --dry-run shows"
-        change_files(changes, by_hand, keep=Path(os.path.realpath(plan.root / USERS_FOLDER)))
+        change_files(changes, by_hand, keep=Path(users_of(plan.root).real))
     return plan
 
 
@@ -150,8 +150,8 @@ def _changes(
     path, content, old = read
     clients = (old.data or {}).get(CLIENTS)
     registered = isinstance(clients, dict) and ins in clients
-    file = environment.user_file(ins).as_posix()
-    there = os.path.lexists(root / file)
+    file, place = user_file_name(root, ins, environment), user_file_path(root, ins, environment)
+    there = os.path.lexists(place)
     others = _other_environments(root, environment, ins)
     if not there and (not registered or others):
         names = list(clients) if isinstance(clients, dict) else []
@@ -164,9 +164,9 @@ def _changes(
     if registered and not others:
         changes.append(FileChange(path, old.file, content, without_client(old, content, ins)))
     if there:
-        real = Path(os.path.realpath(root / file))
-        if not real.is_relative_to(os.path.realpath(root / USERS_FOLDER / ins)):
-            raise ConfigError([ConfigIssue(file, 0, "", f"is a link that leads out of confs/users/{ins}")])
+        real, users = Path(os.path.realpath(place)), users_of(root)
+        if leads_out(str(real), ins, users.real):
+            raise ConfigError([ConfigIssue(file, 0, "", f"is a link that leads out of {users.called(ins)}")])
         written, problem = read_bytes(real, USER_FILE_LIMIT)
         if problem:
             raise ConfigError([ConfigIssue(file, 0, "", problem)])

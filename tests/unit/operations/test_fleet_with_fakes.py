@@ -11,6 +11,7 @@ from tests.unit.kube.fakes import failure
 from tests.unit.operations.fleet_worlds import FleetWorld, live, make_fleet, record
 from tests.unit.operations.told import Told
 
+from pgaas.config.users import Users, place_users
 from pgaas.errors import ConfigError, UsageError
 from pgaas.kube.resources import CLUSTER, SECRET
 from pgaas.operations import fleet as module
@@ -122,6 +123,14 @@ def test_values_that_confs_would_give_otherwise_are_named_and_never_shown(world:
     assert "s3.secretKey" in finding.text
     assert "another-secret" not in str(seen)
     assert kinds(seen)["local-ic2-local2"] == ["values"]
+
+
+def test_the_commit_that_a_cluster_was_deployed_from_is_no_difference(world: FleetWorld) -> None:
+    root = world.root
+    place_users(root, Users(root / "confs/users", "confs/users", "0123456789abcdef" * 2 + "01234567"))
+    world.deploy(world.subject("ic1"))
+    place_users(root, None)
+    assert row(look(world), "local-ic1-local1").findings == []
 
 
 def test_a_primary_that_clients_yaml_does_not_know_of(world: FleetWorld) -> None:
