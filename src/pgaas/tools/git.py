@@ -83,7 +83,9 @@ def archive_argv(commit: str, target: Path, *paths: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Return the environment for git: its own words, no file written by looking, and no other repository."""
-    inherited = inherited_environment({"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1"})
+    inherited = inherited_environment(
+        {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1"}
+    )
     return {name: value for name, value in inherited.items() if name not in _LEADING_AWAY}
 
 
