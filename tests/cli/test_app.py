@@ -201,8 +201,8 @@ def test_completion_can_be_installed(tmp_path: Path, shell: str):
 
 
 CLIENTS_OWN = {"INS", "ENV", "DC", "ROLE", "DATABASE"}
-# Only one environment has an infrastructure, and a new client's code is none that there is.
-NOT_COMPLETED = {("infra", "ENV"), ("client", "INS")}
+# Only one environment has an infrastructure; a new client's code, or environment, is none that there is.
+NOT_COMPLETED = {("infra", "ENV"), ("client", "INS"), ("users", "ENV")}
 
 
 @pytest.mark.parametrize("name", RUNNABLE)

@@ -67,7 +67,8 @@ def wrong_commands(page: Path) -> Iterator[str]:
             continue
         command = load(verb)
         context = command.make_context(verb, [], resilient_parsing=True)
-        options = {option for parameter in command.get_params(context) for option in parameter.opts}
+        parameters = command.get_params(context)
+        options = {option for each in parameters for option in (*each.opts, *each.secondary_opts)}
         yield from (f"{verb}: {word}" for word in words if word.startswith("-") and word not in options)
 
 
