@@ -89,8 +89,9 @@ def test_a_pair_is_seen_by_the_name_that_moves_and_side_by_side() -> None:
         "dc1": "prod-ic1-dc1-rw.ic1-prod.dc1.example.com",
         "dc2": "prod-ic1-dc2-rw.ic1-prod.svc",
     }
-    # In local the other side has no name that is known here.
-    assert list(hosts(LOCAL)) == ["primary", "local1"]
+    # In local the other side's Service is not known here: it has a name in CoreDNS.
+    assert list(hosts(LOCAL)) == ["primary", "local1", "local2"]
+    assert hosts(LOCAL)["local2"] == "local2.ic1-local.pgaas.local"
 
 
 @each_target

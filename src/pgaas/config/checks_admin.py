@@ -185,6 +185,9 @@ def _check_datacenters(file: DatacentersFile) -> Iterator[Finding]:
         if prefix in prefixes:
             yield ("datacenters", name, "dns", "roPrefix"), f"{prefix!r} is taken by {prefixes[prefix]}"
         prefixes[prefix] = f"datacenters.{name}.dns.roPrefix"
+    for name in file.datacenters if file.dns.provider == "coredns" else ():
+        if name in prefixes:
+            yield ("datacenters", name), f"{name!r} begins a name of its own, and is {prefixes[name]} too"
 
 
 def _check_plugins(file: PluginsFile) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 CLUSTER_NAME_LIMIT = 50
 # X.520's upper bound for a common name (RFC 5280, appendix A: ub-common-name).
 COMMON_NAME_LIMIT = 64
+# What this domain means is up to each cluster: a name in it says nothing in another one.
+INSIDE = "svc.cluster.local"
 
 PLATFORM_ARTIFACT = "pgaas"
 USERS_ARTIFACT = "pgaas-users"
@@ -182,6 +184,26 @@ def service_fqdn(target: Target, access: str, dns_suffix: str) -> str:
 def alias_fqdn(prefix: str, target: Target, zone: str) -> str:
     """Return a DNS alias of a client in one environment, such as primary.ic1-prod.example.com."""
     return f"{prefix}.{namespace(target)}.{zone}"
+
+
+def side_fqdn(target: Target, zone: str) -> str:
+    """Return the name of one side, which never moves, such as local2.ic1-local.pgaas.local."""
+    return alias_fqdn(target.dc, target, zone)
+
+
+def alias_record(target: Target) -> str:
+    """Return what the objects of the primary's alias in CoreDNS are labelled with."""
+    return namespace(target)
+
+
+def side_record(target: Target) -> str:
+    """Return the same of one side's name; no namespace has a second hyphen, so that it is nobody's alias."""
+    return f"{namespace(target)}-{target.dc}"
+
+
+def record_service(record: str) -> str:
+    """Return the Service, and the EndpointSlice, whose addresses CoreDNS answers with."""
+    return f"pgaas-{record}"
 
 
 def package_name(version: str) -> str:

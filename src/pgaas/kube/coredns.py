@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pgaas.errors import KubernetesConflict, KubernetesError, PgaasError
@@ -39,20 +39,24 @@ class Pointed:
     known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def install(api: Api, config_map: str, alias: Alias, *, dry_run: bool = False) -> bool:
-    """Let the Corefile answer for an alias; return whether it had to be changed.
+def install(api: Api, config_map: str, aliases: Sequence[Alias], *, dry_run: bool = False) -> bool:
+    """Let the Corefile answer for some aliases; return whether it had to be changed, which is done once.
 
     `dry_run` asks the API server whether it would take the change. Raise KubernetesError.
     """
-    return _change(api, config_map, alias, add=True, dry_run=dry_run)
+    return bool(aliases) and _change(api, config_map, aliases, add=True, dry_run=dry_run)
 
 
-def uninstall(api: Api, config_map: str, alias: Alias) -> bool:
-    """Take an alias and its addresses away; return whether there was any of it. Raise KubernetesError."""
+def uninstall(api: Api, config_map: str, aliases: Sequence[Alias]) -> bool:
+    """Take aliases and their addresses away; return whether there was any of it. Raise KubernetesError."""
     changed = False
-    if api.get(CONFIG_MAP, config_map, alias.namespace) is not None:
-        changed = _change(api, config_map, alias, add=False)
-    gone = [api.delete(kind, alias.service, alias.namespace) for kind in (ENDPOINT_SLICE, SERVICE)]
+    if aliases and api.get(CONFIG_MAP, config_map, aliases[0].namespace) is not None:
+        changed = _change(api, config_map, aliases, add=False)
+    gone = [
+        api.delete(kind, alias.service, alias.namespace)
+        for alias in aliases
+        for kind in (ENDPOINT_SLICE, SERVICE)
+    ]
     return changed or any(gone)
 
 
@@ -133,11 +137,13 @@ def _known(text: str | None) -> dict[str, tuple[str, ...]]:
     return {dc: tuple(map(str, each)) for dc, each in entries if isinstance(each, list)}
 
 
-def _change(api: Api, config_map: str, alias: Alias, *, add: bool, dry_run: bool = False) -> bool:
+def _change(api: Api, config_map: str, aliases: Sequence[Alias], *, add: bool, dry_run: bool = False) -> bool:
+    # They all stand beside the one ConfigMap.
+    namespace = aliases[0].namespace
     for attempt in range(ATTEMPTS):
-        found = _config_map(api, config_map, alias)
+        found = _config_map(api, config_map, namespace)
         before = found["data"][KEY]
-        text = _edited(api, found, alias, add=add)
+        text = _edited(api, found, aliases, namespace, add=add)
         if text == before:
             return False
         wanted: Object = {
@@ -146,7 +152,7 @@ def _change(api: Api, config_map: str, alias: Alias, *, add: bool, dry_run: bool
             # With the version that was read, so that nobody else's change is lost.
             "metadata": {
                 "name": config_map,
-                "namespace": alias.namespace,
+                "namespace": namespace,
                 "resourceVersion": found["metadata"]["resourceVersion"],
             },
             "data": {KEY: text},
@@ -158,32 +164,34 @@ def _change(api: Api, config_map: str, alias: Alias, *, add: bool, dry_run: bool
                 raise
             continue
         if not dry_run:
-            _nudge(api, alias.namespace, text)
+            _nudge(api, namespace, text)
         return True
     raise AssertionError("unreachable")
 
 
-def _config_map(api: Api, config_map: str, alias: Alias) -> Object:
-    found = api.get(CONFIG_MAP, config_map, alias.namespace)
+def _config_map(api: Api, config_map: str, namespace: str) -> Object:
+    found = api.get(CONFIG_MAP, config_map, namespace)
     if found is None or not isinstance(dig(found, "data", KEY), str):
         raise KubernetesError(
             "CoreDNS's configuration is not there" if found is None else f"it has no {KEY}",
-            where=f'ConfigMap {alias.namespace}/{config_map}, context "{api.context}"',
+            where=f'ConfigMap {namespace}/{config_map}, context "{api.context}"',
             next_step="name the right one as dns.coredns in datacenters.yaml",
         )
     return found
 
 
-def _edited(api: Api, found: Object, alias: Alias, *, add: bool = True) -> str:
-    text = found["data"][KEY]
+def _edited(api: Api, found: Object, aliases: Sequence[Alias], namespace: str, *, add: bool) -> str:
+    text: str = found["data"][KEY]
     try:
-        return with_alias(text, alias) if add else without_alias(text, alias.fqdn)
+        for alias in aliases:
+            text = with_alias(text, alias) if add else without_alias(text, alias.fqdn)
     except CorefileNotUnderstood as error:
         raise KubernetesError(
             f"the Corefile is left alone: {error}",
-            where=f'ConfigMap {alias.namespace}/{name_of(found)}, context "{api.context}"',
+            where=f'ConfigMap {namespace}/{name_of(found)}, context "{api.context}"',
             next_step="mend it by hand, or use dns.provider rfc2136 or hook",
         ) from error
+    return text
 
 
 def _nudge(api: Api, namespace: str, text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pgaas.config.generations import write_generation
 from pgaas.config.naming import Target
-from pgaas.errors import PgaasError, UsageError
+from pgaas.errors import UsageError
 from pgaas.kube.client import Api
 from pgaas.kube.difference import Change
 from pgaas.operations.backup import FirstBackup
@@ -109,8 +109,11 @@ def _create(subject: Subject, choices: Choices, progress: Progress, held: Exclus
         )
     for bundles in trust:
         bundles.settle()
-    if health and subject.values.replication.enabled and not subject.follows:
-        _lead_name_here(subject, progress)
+    if health and subject.values.replication.enabled:
+        from pgaas.operations.primary_name import see_to_names
+
+        if told := see_to_names(subject, timeout=NAME_SECONDS):
+            progress.note(told)
     return replace(
         result,
         changed=deployed.changed,
@@ -118,21 +121,6 @@ def _create(subject: Subject, choices: Choices, progress: Progress, held: Exclus
         health=health,
         seconds=time.monotonic() - start,
     )
-
-
-def _lead_name_here(subject: Subject, progress: Progress) -> None:
-    """Give the primary's name to a client that has none yet; one that leads elsewhere is not touched."""
-    from pgaas.operations.pair import load_pair
-    from pgaas.operations.primary_name import lead_to_primary, open_record
-
-    target = subject.target
-    try:
-        record = open_record(load_pair(subject.root, target.ins, target.env))
-        if record.read().points_to == "":
-            progress.note(f"{record.name}: {lead_to_primary(record, target.dc, timeout=NAME_SECONDS)}")
-    except PgaasError as error:
-        again = f"pgaas update-dns --ins {target.ins} --env {target.env} --to {target.dc}"
-        progress.note(f"the primary's name does not lead here yet: {error.what}; {again}")
 
 
 def _check_choices(choices: Choices) -> None:

@@ -18,6 +18,7 @@ from pgaas.kube.wait import Ending
 from pgaas.operations.backup import checkpoint, follow_backup, running_backup, start_backup
 from pgaas.operations.exclusive import Exclusive, exclusive
 from pgaas.operations.preflight_s3 import s3_keys
+from pgaas.operations.primary_name import forget_side
 from pgaas.operations.progress import Progress
 from pgaas.operations.removal import (
     Removed,
@@ -164,6 +165,8 @@ def _delete(
     generation, file = raise_generation(subject, api, progress, existed=plan.exists)
     held.check()
     removed = remove_leftovers(subject, api, progress)
+    if told := forget_side(subject):
+        progress.note(told)
     gone, kept = remove_namespace(subject, api, progress, timeout=timeout)
     held.leave_nothing()
     was_there = bool(plan.goes or removed.objects or (state and gone))

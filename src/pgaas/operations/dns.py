@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 from pgaas.errors import TimedOut
 from pgaas.kube.client import Api
@@ -55,10 +56,20 @@ class PrimaryRecord:
         return self.provider.check()
 
     def read(self) -> RecordState:
-        """Ask the DNS; what went wrong is in the state."""
-        answers = ask_all([server for server, _ in self.servers], self.name, self.provider.kind)
-        asked = [(answer, dc) for answer, (_, dc) in zip(answers, self.servers, strict=True)]
-        return self._state(asked, self.provider.owners())
+        """Ask the DNS; what went wrong is in the state, and what the names of the sides have in its drift."""
+        with ThreadPoolExecutor(1) as pool:
+            beside = pool.submit(self._sides_drift)
+            answers = self._ask(self.name)
+            asked = [(answer, dc) for answer, (_, dc) in zip(answers, self.servers, strict=True)]
+            state = self._state(asked, self.provider.owners())
+            drift = "; ".join(beside.result())
+        if not drift or state.error or not state.values:
+            return state
+        return replace(
+            state,
+            detail=f"{state.detail}; {drift}",
+            drift="; ".join(filter(None, (state.drift, drift))),
+        )
 
     def point_to(self, dc: str) -> tuple[str, ...]:
         """Move the alias to a datacenter; the same again does no harm.
@@ -68,7 +79,7 @@ class PrimaryRecord:
         """
         failed = self.provider.point_to(dc)
         self.unchanged |= failed.keys()
-        return tuple(f"{place}: its DNS was not changed: {reason}" for place, reason in failed.items())
+        return _unchanged(failed)
 
     def wait_for(
         self,
@@ -114,8 +125,30 @@ class PrimaryRecord:
 
     def remove(self) -> tuple[str, ...]:
         """Take the alias away, as `point_to` moves it; one that is not there is fine."""
-        failed = self.provider.remove()
-        return tuple(f"{place}: its DNS was not changed: {reason}" for place, reason in failed.items())
+        return _unchanged(self.provider.remove())
+
+    def point_sides(self) -> tuple[str, ...]:
+        """Let the sides' own names lead to where the sides are; return and raise as `point_to` does."""
+        return _unchanged(self.provider.point_sides())
+
+    def forget_side(self, dc: str) -> tuple[str, ...]:
+        """Take the name of a side that is gone away; return and raise as `point_to` does."""
+        return _unchanged(self.provider.forget_side(dc))
+
+    def _ask(self, name: str) -> list[Answer]:
+        return ask_all([server for server, _ in self.servers], name, self.provider.kind)
+
+    def _sides_drift(self) -> list[str]:
+        """Say which server that answers leads a side's name elsewhere than to that side."""
+        wanted = self.provider.side_values()
+        with ThreadPoolExecutor(max(len(wanted), 1)) as pool:
+            answers = dict(zip(wanted, pool.map(self._ask, wanted), strict=True))
+        return [
+            f"{name}: {answer.server} {_said(answer)}, wanted: {', '.join(values)}"
+            for name, values in wanted.items()
+            for answer in answers[name]
+            if not answer.silent and (answer.error or answer.values != values)
+        ]
 
     def _state(self, asked: list[tuple[Answer, str]], owners: Mapping[Values, str]) -> RecordState:
         heard = [(answer, dc) for answer, dc in asked if not answer.error]
@@ -190,5 +223,12 @@ def _leads(answer: Answer, owners: Mapping[Values, str]) -> str:
 
 
 def _item(answer: Answer, wanted: Values) -> Item:
-    said = answer.error or f"answers {', '.join(answer.values) or 'that there is none'}"
-    return Item(answer.server, not answer.error and answer.values == wanted, said)
+    return Item(answer.server, not answer.error and answer.values == wanted, _said(answer))
+
+
+def _said(answer: Answer) -> str:
+    return answer.error or f"answers {', '.join(answer.values) or 'that there is none'}"
+
+
+def _unchanged(failed: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{place}: its DNS was not changed: {reason}" for place, reason in failed.items())

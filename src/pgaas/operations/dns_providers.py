@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from pgaas.config.models.datacenters import Coredns, Hook, Rfc2136
-from pgaas.config.naming import load_balancer_name, service_fqdn
+from pgaas.config.naming import (
+    alias_record,
+    load_balancer_name,
+    record_service,
+    service_fqdn,
+    side_record,
+)
 from pgaas.errors import KubernetesError, KubernetesUnavailable, PgaasError, ToolFailed
 from pgaas.kube import coredns
 from pgaas.kube.client import Api
@@ -18,6 +24,7 @@ from pgaas.kube.coredns import Pointed
 from pgaas.kube.corefile import Alias
 from pgaas.operations.rows import Row
 from pgaas.operations.subject import Subject
+from pgaas.render.topology import side_names
 from pgaas.tools.dns_hook import HookRecord, run_hook
 from pgaas.tools.dns_update import UpdateServer, delete_cname, probe, replace_cname
 
@@ -51,15 +58,29 @@ class Provider(Protocol):
     def remove(self) -> dict[str, str]:
         """Take the alias away; return what `point_to` does. Raise PgaasError."""
 
+    def side_values(self) -> dict[str, Values]:
+        """Return what the name of each side holds, as far as it can be seen now; none if sides have none."""
+
+    def point_sides(self) -> dict[str, str]:
+        """Let the sides' names lead to where the sides are; return what `point_to` does. Raise PgaasError."""
+
+    def forget_side(self, dc: str) -> dict[str, str]:
+        """Take a side's name away; return what `point_to` does. Raise PgaasError."""
+
 
 @dataclass(frozen=True)
 class CorednsProvider:
-    """Address records in the CoreDNS of every datacenter that can be reached."""
+    """Address records in the CoreDNS of every datacenter that can be reached.
+
+    `sides` are the names that never move, each to its own datacenter's balancer. Of a side that is away they
+    stay as they are.
+    """
 
     subjects: Mapping[str, Subject]
     apis: Mapping[str, Api | None]
     config_map: str
     alias: Alias
+    sides: Mapping[str, Alias] = field(default_factory=dict)
 
     @property
     def kind(self) -> Literal["A", "CNAME"]:
@@ -68,10 +89,12 @@ class CorednsProvider:
 
     def check(self) -> Row:
         """Ask each API server whether it would take the change, and each balancer for its address."""
+        live, _ = self._live()
+        wanted = [self.alias, *(alias for dc, alias in self.sides.items() if dc in live)]
 
         def look(dc: str, api: Api) -> str:
             addresses = self.values_of(dc)
-            changed = coredns.install(api, self.config_map, self.alias, dry_run=True)
+            changed = coredns.install(api, self.config_map, wanted, dry_run=True)
             coredns.point(api, self.alias, Pointed(addresses, dc), dry_run=True)
             return f"{dc}: {', '.join(addresses)}" + (", not in its Corefile yet" if changed else "")
 
@@ -95,7 +118,7 @@ class CorednsProvider:
 
     def owners(self) -> dict[Values, str]:
         """Return whose addresses these are; of a side that is away, as the other sides' records say."""
-        return {values: dc for dc, values in self._known().items()}
+        return {values: dc for dc, values in self._known(*self._live()).items()}
 
     def never_made(self) -> bool:
         """Return whether no datacenter that can be reached holds addresses for the alias."""
@@ -104,22 +127,50 @@ class CorednsProvider:
 
     def point_to(self, dc: str) -> dict[str, str]:
         """Change every datacenter's CoreDNS; one is enough, and what failed elsewhere is returned."""
-        to = Pointed(self.values_of(dc), dc, self._known())
+        live, missing = self._live()
+        to = Pointed(self.values_of(dc), dc, self._known(live, missing))
 
         def change(_: str, api: Api) -> None:
             # First what CoreDNS sees at once: its Corefile has changed long ago, but for the first time.
             coredns.point(api, self.alias, to)
-            coredns.install(api, self.config_map, self.alias)
+            self._write(api, live, self.alias)
 
         return self._some(change)
 
     def remove(self) -> dict[str, str]:
-        """Take the alias out of every datacenter's CoreDNS."""
-        return self._some(lambda _, api: coredns.uninstall(api, self.config_map, self.alias))
+        """Take the alias, and the names of the sides, out of every datacenter's CoreDNS."""
+        every = [self.alias, *self.sides.values()]
+        return self._some(lambda _, api: coredns.uninstall(api, self.config_map, every))
 
-    def _known(self) -> dict[str, Values]:
+    def side_values(self) -> dict[str, Values]:
+        """Return the addresses of each side that is seen now."""
+        live, _ = self._live() if self.sides else ({}, {})
+        return {alias.fqdn: live[dc] for dc, alias in self.sides.items() if dc in live}
+
+    def point_sides(self) -> dict[str, str]:
+        """Write the sides that are seen now into every datacenter's CoreDNS."""
+        live, _ = self._live()
+        return self._some(lambda _, api: self._write(api, live))
+
+    def forget_side(self, dc: str) -> dict[str, str]:
+        """Take a side's name out of every datacenter's CoreDNS."""
+        own = [self.sides[dc]] if dc in self.sides else []
+        return self._some(lambda _, api: coredns.uninstall(api, self.config_map, own))
+
+    def _write(self, api: Api, live: Mapping[str, Values], *others: Alias) -> None:
+        """Point the names of the sides that are seen, and let the Corefile answer for them and others."""
+        seen = {dc: alias for dc, alias in self.sides.items() if dc in live}
+        for dc, alias in seen.items():
+            coredns.point(api, alias, Pointed(live[dc], dc))
+        coredns.install(api, self.config_map, [*others, *seen.values()])
+
+    def _live(self) -> tuple[dict[str, Values], dict[str, PgaasError]]:
+        """Return the addresses of each datacenter's balancer, and what keeps others from being seen."""
+        return self._everywhere(lambda dc, _: self.values_of(dc))
+
+    def _known(self, live: Mapping[str, Values], missing: Mapping[str, PgaasError]) -> dict[str, Values]:
         """Return each datacenter's addresses; of one that is away, as the others' records remember them."""
-        seen, missing = self._everywhere(lambda dc, _: self.values_of(dc))
+        seen = dict(live)
         if missing:
             records, _ = self._everywhere(lambda _, api: coredns.pointed(api, self.alias))
             for record in records.values():
@@ -184,6 +235,18 @@ class _Alias:
     def never_made(self) -> bool:
         """Return false: only the DNS knows."""
         return False
+
+    def side_values(self) -> dict[str, Values]:
+        """Return nothing: sides have the names of their Services."""
+        return {}
+
+    def point_sides(self) -> dict[str, str]:
+        """Do nothing, for the same reason."""
+        return {}
+
+    def forget_side(self, dc: str) -> dict[str, str]:  # noqa: ARG002
+        """Do nothing, for the same reason."""
+        return {}
 
     @property
     def name(self) -> str:
@@ -267,14 +330,18 @@ def provider_for(subjects: Mapping[str, Subject], apis: Mapping[str, Api | None]
     if dns.provider == "hook" and dns.hook:
         return HookProvider(subjects, dns.hook, dns.zone, some.root)
     settings = dns.coredns or Coredns()
-    alias = Alias(
-        fqdn=some.values.dns.primary_fqdn,
-        namespace=settings.namespace,
-        service=f"pgaas-{some.namespace}",
-        label=some.namespace,
-        ttl=dns.ttl,
+
+    def alias(fqdn: str, record: str) -> Alias:
+        return Alias(fqdn, settings.namespace, record_service(record), label=record, ttl=dns.ttl)
+
+    names = side_names(some.resolved)
+    return CorednsProvider(
+        subjects,
+        apis,
+        settings.config_map,
+        alias(some.values.dns.primary_fqdn, alias_record(some.target)),
+        {dc: alias(names[dc], side_record(each.target)) for dc, each in subjects.items() if dc in names},
     )
-    return CorednsProvider(subjects, apis, settings.config_map, alias)
 
 
 def read_secret(variable: str | None, file: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Move the primary's DNS name beside a promotion: once nothing but the promotion is left, it may go."""
+"""A client's DNS names beside other work: the primary's moves once nothing but the promotion is left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import threading
 from pgaas.errors import PgaasError
 from pgaas.kube.client import Api
 from pgaas.operations.dns import PrimaryRecord, primary_record
-from pgaas.operations.pair import Pair, Subjects
+from pgaas.operations.pair import Pair, Subjects, load_pair
+from pgaas.operations.subject import Subject
+from pgaas.render.topology import side_names
 
 
 class NameMove:
@@ -70,3 +72,41 @@ def lead_to_primary(record: PrimaryRecord, dc: str, *, timeout: float) -> str:
     unchanged = record.point_to(dc)
     record.wait_for(dc, timeout)
     return "; ".join([f"leads to {dc} now", *unchanged])
+
+
+def see_to_names(subject: Subject, *, timeout: float) -> str:
+    """Give the primary's name to a client that has none yet, and the sides theirs; return what to tell.
+
+    The primary's is not touched if it leads elsewhere.
+    """
+    target = subject.target
+    if subject.follows and not side_names(subject.resolved):
+        return ""
+    try:
+        record = open_record(load_pair(subject.root, target.ins, target.env))
+        if not subject.follows and record.read().points_to == "":
+            return f"{record.name}: {lead_to_primary(record, target.dc, timeout=timeout)}"
+        return "; ".join(record.point_sides())
+    except PgaasError as error:
+        whose, primary = (
+            "this side's" if subject.follows else "the primary's",
+            subject.resolved.client.primary,
+        )
+        again = f"pgaas update-dns --ins {target.ins} --env {target.env} --to {primary}"
+        return f"{whose} name does not lead here yet: {error.what}; {again}"
+
+
+def forget_side(subject: Subject) -> str:
+    """Take the name of a side that is gone away, whose address may be another client's next.
+
+    Return what to tell.
+    """
+    target = subject.target
+    if not side_names(subject.resolved):
+        return ""
+    try:
+        record = open_record(load_pair(subject.root, target.ins, target.env))
+        left = "; ".join(record.forget_side(target.dc))
+    except PgaasError as error:
+        left = error.what
+    return f"{left}: run the same command again when that is mended" if left else ""

@@ -8,6 +8,7 @@ from typing import Literal, cast
 from pgaas.config.models.postgresql import ResourceAmounts
 from pgaas.config.models.postgresql import Resources as ConfiguredResources
 from pgaas.config.naming import (
+    INSIDE,
     alias_fqdn,
     client_ca_bundle_name,
     client_ca_name,
@@ -198,6 +199,7 @@ def _client_ca_secret(resolved: ResolvedClient) -> str:
 def _server_names(resolved: ResolvedClient) -> list[str]:
     """Return every name that PostgreSQL answers to; the primary's alias may come to any datacenter."""
     target, dns = resolved.target, _dns(resolved)
+    own = topology.side_names(resolved).get(target.dc)
     suffix = resolved.datacenters.datacenters[target.dc].dns_suffix
     inside = [
         f"{service}{end}"
@@ -206,11 +208,12 @@ def _server_names(resolved: ResolvedClient) -> list[str]:
             "",
             f".{namespace(target)}",
             f".{namespace(target)}.svc",
-            f".{namespace(target)}.svc.cluster.local",
+            f".{namespace(target)}.{INSIDE}",
         )
     ]
     outside = [service_fqdn(target, kind, suffix) for kind in ("rw", "ro")]
-    return list(dict.fromkeys([*inside, *outside, dns.ro_fqdn, dns.primary_fqdn]))
+    aliases = [dns.ro_fqdn, dns.primary_fqdn, *([own] if own else [])]
+    return list(dict.fromkeys([*inside, *outside, *aliases]))
 
 
 def _monitoring(resolved: ResolvedClient) -> Monitoring:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pgaas.config.naming import (
+    INSIDE,
     Target,
     client_certificate_name,
     cluster_name,
@@ -15,6 +16,7 @@ from pgaas.config.naming import (
     server_certificate_name,
     service_fqdn,
 )
+from pgaas.render import topology
 from pgaas.render.pgadmin_values import (
     NoPgadmin,
     Pgadmin,
@@ -37,8 +39,6 @@ POSTGRESQL_PORT = 5432
 LDAP_PORTS = {"ldap": 389, "ldaps": 636}
 # Everybody knows it: it stands in local only, where all passwords do.
 LOCAL_PASSWORD = "changeme"
-# What this name means is up to each cluster: it says nothing in another one.
-INSIDE = "svc.cluster.local"
 
 
 def pgadmin(
@@ -121,17 +121,10 @@ def _connections(resolved: ResolvedClient, dns: Dns) -> list[PgadminConnection]:
     target, client = resolved.target, resolved.client
     if not client.replication.enabled:
         return [_connection(PRIMARY, f"{target.ins} {target.env}", _own_host(target))]
-    sides = {
-        dc: _own_host(target)
-        if dc == target.dc
-        else service_fqdn(Target(target.ins, target.env, dc), "rw", _suffix(resolved, dc))
-        for dc in client.datacenters
-        # The other side's name leads nowhere where it is one that only its own cluster knows.
-        if dc == target.dc or _suffix(resolved, dc) != INSIDE
-    }
+    hosts = {dc: _side_host(resolved, dc) for dc in client.datacenters}
     return [
         _connection(PRIMARY, f"{target.ins} {target.env}: primary", dns.primary_fqdn),
-        *(_connection(dc, f"{target.ins} {target.env}: {dc}", host) for dc, host in sides.items()),
+        *(_connection(dc, f"{target.ins} {target.env}: {dc}", host) for dc, host in hosts.items() if host),
     ]
 
 
@@ -141,6 +134,16 @@ def _connection(service: str, title: str, host: str) -> PgadminConnection:
 
 def _own_host(target: Target) -> str:
     return f"{cluster_name(target)}-rw.{namespace(target)}.svc"
+
+
+def _side_host(resolved: ResolvedClient, dc: str) -> str:
+    """Return the name of a side that serves here, or nothing if only its own cluster knows one."""
+    target = resolved.target
+    if dc == target.dc:
+        return _own_host(target)
+    if _suffix(resolved, dc) == INSIDE:
+        return topology.side_names(resolved).get(dc, "")
+    return service_fqdn(Target(target.ins, target.env, dc), "rw", _suffix(resolved, dc))
 
 
 def _suffix(resolved: ResolvedClient, dc: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pgaas.config.naming import (
+    INSIDE,
     Target,
     archive_server_name,
     backup_path,
     cluster_name,
     object_store_name,
     replica_path,
+    side_fqdn,
 )
 from pgaas.config.resolved import ResolvedClient
 from pgaas.render.values import (
@@ -35,6 +37,21 @@ def datacenter_targets(resolved: ResolvedClient) -> list[Target]:
     if not client.replication.enabled:
         return [target]
     return [Target(target.ins, target.env, dc) for dc in client.datacenters]
+
+
+def side_names(resolved: ResolvedClient) -> dict[str, str]:
+    """Return the names that pgaas gives to sides whose Services have none beyond their own cluster.
+
+    They stand in CoreDNS, beside the primary's: other providers keep no more than that one record.
+    """
+    settings, replicated = resolved.datacenters, resolved.client.replication.enabled
+    if settings.dns.provider != "coredns" or not replicated:
+        return {}
+    return {
+        target.dc: side_fqdn(target, settings.dns.zone)
+        for target in datacenter_targets(resolved)
+        if settings.datacenters[target.dc].dns_suffix == INSIDE
+    }
 
 
 def bootstrap(resolved: ResolvedClient) -> Bootstrap:

@@ -85,3 +85,16 @@ def test_these_are_nameservers(value: str) -> None:
 def test_these_are_none(value: str) -> None:
     with pytest.raises(ValueError, match="is not an address such as"):
         check_nameserver(value)
+
+
+def test_a_datacenter_that_is_called_as_another_name_begins_is_refused_where_its_name_is_written(
+    confs: Confs,
+) -> None:
+    confs.replace(FILE.format("local"), "roPrefix: ro-local1", "roPrefix: local2")
+    (issue,) = confs.issues(LOCAL)
+    assert issue.endswith(
+        "datacenters.local2: 'local2' begins a name of its own, and is datacenters.local1.dns.roPrefix too"
+    )
+    # Elsewhere the name is nobody's.
+    confs.replace(FILE.format("prod"), "roPrefix: ro-dc1", "roPrefix: dc2")
+    assert confs.issues(PROD) == []

@@ -2,103 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
-from tests.unit.kube.fakes import FakeServer, failure, fake_api, use_kubeconfig
+from tests.unit.kube.fakes import failure
 from tests.unit.kube.test_corefile import KUBEADM
+from tests.unit.operations.dns_worlds import (
+    ADDRESS,
+    DOWN,
+    MAP,
+    NAME,
+    POD_PATH,
+    RESOLVERS,
+    SIDES,
+    SLICE,
+    Worlds,
+    balance,
+    make_worlds,
+)
 
 from pgaas.errors import KubernetesConflict, KubernetesError, KubernetesUnavailable, TimedOut
-from pgaas.kube.client import Api
-from pgaas.kube.resources import CONFIG_MAP, POD, SERVICE
 from pgaas.operations import dns
-from pgaas.operations.dns import PrimaryRecord, primary_record
-from pgaas.operations.subject import Subject
-from pgaas.operations.update_dns import load_sides
+from pgaas.operations.dns import PrimaryRecord
 from pgaas.tools.dns_read import Answer
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-NAME = "primary.ic1-local.pgaas.local"
-ADDRESS = {"local1": "192.0.2.1", "local2": "192.0.2.2"}
-RESOLVERS = {"192.168.49.2:30053": "local1", "192.168.49.3:30053": "local2"}
-MAP = "/api/v1/namespaces/kube-system/configmaps/coredns"
-SLICE = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/pgaas-ic1-local"
-POD_PATH = "/api/v1/namespaces/kube-system/pods/coredns-1"
-DOWN = httpx2.ConnectError("connection refused")
-
-
-@dataclass
-class Worlds:
-    """Two datacenters and their DNS; `says` overrules what a datacenter's server answers."""
-
-    subjects: dict[str, Subject]
-    servers: dict[str, FakeServer]
-    says: dict[str, Answer] = field(default_factory=dict)
-    asked: list[tuple[str, ...]] = field(default_factory=list)
-
-    def record(self, *away: str) -> PrimaryRecord:
-        apis: dict[str, Api | None] = {dc: fake_api(server) for dc, server in self.servers.items()}
-        return primary_record(self.subjects, apis | dict.fromkeys(away, None))
-
-    def corefile(self, dc: str) -> str:
-        return str(self.servers[dc].objects[MAP]["data"]["Corefile"])
-
-    def addresses(self, dc: str) -> list[str]:
-        return list(self.servers[dc].objects[SLICE]["endpoints"][0]["addresses"])
-
-    def answer(self, server: str) -> Answer:
-        """Answer as a CoreDNS that has read its Corefile would."""
-        dc = RESOLVERS[server]
-        if dc in self.says:
-            return self.says[dc]
-        if SLICE not in self.servers[dc].objects or NAME not in self.corefile(dc):
-            return Answer(server, error="fails to answer for this name (SERVFAIL)")
-        return Answer(server, tuple(self.addresses(dc)), 5, True)
-
-    def ask_all(self, servers: Sequence[str], name: str, kind: str, **_: Any) -> list[Answer]:
-        assert (name, kind) == (NAME, "A")
-        self.asked.append(tuple(servers))
-        return [self.answer(server) for server in servers]
 
 
 @pytest.fixture
 def worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worlds:
-    use_kubeconfig(tmp_path, monkeypatch)
-    root = tmp_path / "root"
-    root.mkdir()
-    (root / "helmfile.yaml").write_text("")
-    for folder in ("admin", "users"):
-        _copy(REPOSITORY / "confs" / folder, root / "confs" / folder)
-    clients = root / "confs/admin/local/clients.yaml"
-    clients.write_text(clients.read_text().replace("enabled: false", "enabled: true"))
-    made = Worlds(load_sides(root, "ic1", "local"), {})
-    for dc, address in ADDRESS.items():
-        server = made.servers[dc] = FakeServer()
-        kinds = [{"name": "endpointslices", "kind": "EndpointSlice", "namespaced": True}]
-        server.raw["/apis/discovery.k8s.io/v1"] = {"resources": kinds}
-        config = {"name": "coredns", "namespace": "kube-system", "resourceVersion": "7"}
-        server.put(CONFIG_MAP, {"metadata": config, "data": {"Corefile": KUBEADM}})
-        pod = {"name": "coredns-1", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}
-        server.put(POD, {"metadata": pod})
-        balance(server, dc, [{"ip": address}])
-    monkeypatch.setattr(dns, "ask_all", made.ask_all)
-    return made
-
-
-def _copy(source: Path, target: Path) -> None:
-    for path in source.rglob("*.yaml"):
-        copied = target / path.relative_to(source)
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        copied.write_bytes(path.read_bytes())
-
-
-def balance(server: FakeServer, dc: str, ingress: list[dict[str, str]]) -> None:
-    metadata = {"name": f"local-ic1-{dc}-rw-lb", "namespace": "ic1-local"}
-    server.put(SERVICE, {"metadata": metadata, "status": {"loadBalancer": {"ingress": ingress}}})
+    return make_worlds(tmp_path, monkeypatch)
 
 
 def test_the_alias_is_made_in_every_datacenter_and_moved_by_its_endpoints_alone(worlds: Worlds) -> None:
@@ -108,7 +41,7 @@ def test_the_alias_is_made_in_every_datacenter_and_moved_by_its_endpoints_alone(
         assert worlds.corefile(dc).endswith(KUBEADM)
         assert f"{NAME}:53 {{" in worlds.corefile(dc)
         assert worlds.addresses(dc) == [ADDRESS["local1"]]
-        # The version that was read goes with the change, and the pod is nudged.
+        # All names at once; the version that was read goes with the change, and the pod is nudged.
         (change,) = [asked for asked in server.writes() if asked.path == MAP]
         assert change.body["metadata"]["resourceVersion"] == "7"
         assert "pgaas.io/corefile" in server.objects[POD_PATH]["metadata"]["annotations"]
@@ -116,13 +49,19 @@ def test_the_alias_is_made_in_every_datacenter_and_moved_by_its_endpoints_alone(
     assert record.point_to("local2") == ()
     for dc, server in worlds.servers.items():
         assert worlds.addresses(dc) == [ADDRESS["local2"]]
-        assert {asked.path.rpartition("/")[2] for asked in server.writes()} == {"pgaas-ic1-local"}
+        # The first is what clients wait for.
+        written = [asked.path.rpartition("/")[2] for asked in server.writes()]
+        assert list(dict.fromkeys(written)) == ["pgaas-ic1-local", *(f"pgaas-ic1-local-{dc}" for dc in SIDES)]
+        assert {whose: worlds.side(dc, whose) for whose in SIDES} == {
+            "local1": [ADDRESS["local1"]],
+            "local2": [ADDRESS["local2"]],
+        }
     assert record.wait_for("local2", 1).seconds < 1
     assert record.remove() == ()
     assert record.remove() == ()
     for dc, server in worlds.servers.items():
         assert worlds.corefile(dc) == KUBEADM
-        assert SLICE not in server.objects
+        assert not any(path.startswith(SLICE) for path in server.objects)
 
 
 def test_what_dns_says_is_read_back_with_whose_it_is(worlds: Worlds) -> None:

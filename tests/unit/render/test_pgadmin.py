@@ -33,10 +33,30 @@ def test_each_side_is_shown_by_a_name_that_leads_there_from_here() -> None:
     }
 
 
-def test_a_side_whose_name_only_its_own_cluster_knows_is_left_out() -> None:
-    inside = {"datacenters": {"dc2": {"dnsSuffix": "svc.cluster.local"}}}
-    assert list(hosts(pgadmin(client=PAIR, places=inside))) == ["primary", "dc1"]
-    assert list(hosts(pgadmin(client=PAIR, places=inside, dc="dc2"))) == ["primary", "dc1", "dc2"]
+INSIDE = {"datacenters": {dc: {"dnsSuffix": "svc.cluster.local"} for dc in ("dc1", "dc2")}}
+SETTINGS = {"server": "ns1.example.com", "tsigName": "pgaas", "tsigSecret": {"environment": "SECRET"}}
+ELSEWHERE = {**INSIDE, "dns": {"provider": "rfc2136", "rfc2136": SETTINGS}}
+
+
+def test_a_side_whose_service_only_its_own_cluster_knows_has_a_name_in_coredns() -> None:
+    names = {"dc1": "dc1.ic1-prod.example.com", "dc2": "dc2.ic1-prod.example.com"}
+    for own, other in (("dc1", "dc2"), ("dc2", "dc1")):
+        values = built(client=PAIR, places=INSIDE, dc=own)
+        assert isinstance(values.pgadmin4, Pgadmin)
+        assert hosts(values.pgadmin4) == {
+            "primary": "primary.ic1-prod.example.com",
+            own: f"prod-ic1-{own}-rw.ic1-prod.svc",
+            other: names[other],
+        }
+        # The other's name would be a lie, which a certificate must not vouch for.
+        assert set(values.certificates.server.dns_names) & set(names.values()) == {names[own]}
+
+
+def test_where_pgaas_writes_no_names_of_sides_such_a_side_is_left_out() -> None:
+    assert list(hosts(pgadmin(client=PAIR, places=ELSEWHERE))) == ["primary", "dc1"]
+    assert list(hosts(pgadmin(client=PAIR, places=ELSEWHERE, dc="dc2"))) == ["primary", "dc2"]
+    for values in (built(client=PAIR), built(places=INSIDE)):
+        assert "dc1.ic1-prod.example.com" not in values.certificates.server.dns_names
 
 
 def test_the_roots_are_of_all_sides_or_of_the_one_server() -> None:
