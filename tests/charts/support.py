@@ -52,10 +52,12 @@ def helm() -> str:
     return str(ensure("helm"))
 
 
-def run_helm(*values_texts: str, chart: Path = CHART) -> subprocess.CompletedProcess[str]:
+def run_helm(
+    *values_texts: str, chart: Path = CHART, namespace: str = "default"
+) -> subprocess.CompletedProcess[str]:
     """Run `helm template` with values files, later ones over earlier ones."""
     with tempfile.TemporaryDirectory() as folder:
-        argv = [helm(), "template", "release", str(chart)]
+        argv = [helm(), "template", "release", str(chart), "--namespace", namespace]
         for number, text in enumerate(values_texts):
             path = Path(folder) / f"values-{number}.yaml"
             path.write_text(text)

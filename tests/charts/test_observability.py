@@ -11,11 +11,12 @@ import kubernetes_validate
 import pytest
 import yaml
 from tests.charts import crds
-from tests.charts.support import REPOSITORY, Object, objects, run_helm
+from tests.charts.support import REPOSITORY, TARGETS, Object, objects, of_kind, rendered, run_helm
 from tests.charts.test_schemas import core_issues, custom_issues
 
 from pgaas.config.admin import ConfigCache
 from pgaas.config.naming import Target
+from pgaas.config.naming import namespace as namespace_of
 from pgaas.render.infra_observability import collector_values, observability_values
 
 CHART = REPOSITORY / "local-infra/observability"
@@ -27,13 +28,14 @@ PROD = collector_values(REPOSITORY, ConfigCache(), "prod", "dc1", [Target("ic1",
 
 
 def render(*values: dict[str, Any]) -> list[Object]:
-    done = run_helm(*map(yaml.safe_dump, values), chart=CHART)
+    namespace = values[0]["otelCollector"]["serviceAccount"]["namespace"]
+    done = run_helm(*map(yaml.safe_dump, values), chart=CHART, namespace=namespace)
     assert done.returncode == 0, done.stderr
     return objects(done.stdout)
 
 
 def refusal(*values: dict[str, Any]) -> str:
-    done = run_helm(*map(yaml.safe_dump, values), chart=CHART)
+    done = run_helm(*map(yaml.safe_dump, values), chart=CHART, namespace="local-infra")
     assert done.returncode != 0
     return done.stderr
 
@@ -81,8 +83,8 @@ def test_every_object_passes_the_schemas_that_an_api_server_would_check_it_with(
 def test_the_first_datacenter_has_all_and_every_other_the_collector_alone() -> None:
     first, second, prod = (kinds(render(values)) for values in (FIRST, SECOND, PROD))
     collector = {
-        ("ServiceAccount", "otel-collector"), ("ClusterRole", "release-otel-collector"),
-        ("ClusterRoleBinding", "release-otel-collector"), ("ConfigMap", "otel-collector"),
+        ("ServiceAccount", "otel-collector"), ("Role", "release-otel-collector"),
+        ("RoleBinding", "release-otel-collector"), ("ConfigMap", "otel-collector"),
         ("Service", "otel-collector"), ("Deployment", "otel-collector"),
     }  # fmt: skip
     assert second == collector
@@ -109,7 +111,7 @@ def test_the_collector_keeps_names_and_drops_samples_before_it_is_killed() -> No
     found = render(FIRST)
     exporter = config(found)["exporters"]["prometheus_remote_write"]
     assert exporter["translation_strategy"] == "UnderscoreEscapingWithoutSuffixes"
-    assert exporter["http"]["endpoint"] == "http://prometheus.default.svc:9090/api/v1/write"
+    assert exporter["http"]["endpoint"] == "http://prometheus.local-infra.svc:9090/api/v1/write"
     (pipeline,) = config(found)["service"]["pipelines"].values()
     assert pipeline["processors"][0] == "memory_limiter"
     limit = config(found)["processors"]["memory_limiter"]["limit_mib"]
@@ -117,12 +119,53 @@ def test_the_collector_keeps_names_and_drops_samples_before_it_is_killed() -> No
     assert limit < 512
 
 
-def test_the_collector_looks_for_pods_only() -> None:
-    for values in ([FIRST], [FIRST, TLS]):
-        role = named(render(*values), "ClusterRole", "release-otel-collector")
-        assert role["rules"] == [
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+SEES_PODS = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+
+
+def test_the_collector_sees_the_operators_pods_and_what_a_client_shows_it() -> None:
+    for values in ([FIRST], [FIRST, TLS], [PROD]):
+        found = render(*values)
+        namespace = values[0]["otelCollector"]["serviceAccount"]["namespace"]
+        role, binding = (named(found, kind, "release-otel-collector") for kind in ("Role", "RoleBinding"))
+        assert role["rules"] == SEES_PODS
+        assert {each["metadata"]["namespace"] for each in (role, binding)} == {"cnpg-system"}
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": "otel-collector", "namespace": namespace}
         ]
+        assert not [each for each in found if each["kind"].startswith("ClusterRole")]
+        pod = named(found, "Deployment", "otel-collector")["spec"]["template"]["spec"]
+        assert pod["serviceAccountName"] == "otel-collector"
+    for target in TARGETS:
+        (role,) = [each for each in of_kind(rendered(target), "Role") if each["rules"] == SEES_PODS]
+        (binding,) = [
+            each for each in of_kind(rendered(target), "RoleBinding")
+            if each["roleRef"]["name"] == role["metadata"]["name"]
+        ]  # fmt: skip
+        assert {each["metadata"]["namespace"] for each in (role, binding)} == {namespace_of(target)}
+        place = "local-infra" if target.env == "local" else "monitoring"
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": "otel-collector", "namespace": place}
+        ]
+
+
+def test_pods_are_looked_for_in_named_namespaces_only() -> None:
+    for values in ([FIRST], [SECOND], [PROD], [FIRST, TLS]):
+        discoveries = [
+            discovery for job in jobs(render(*values)).values()
+            for discovery in job.get("kubernetes_sd_configs", [])
+        ]  # fmt: skip
+        assert len(discoveries) > 1
+        assert all(discovery["namespaces"]["names"] for discovery in discoveries)
+    plain = jobs(render(FIRST))["cnpg"]["kubernetes_sd_configs"]
+    assert [discovery["namespaces"]["names"] for discovery in plain] == [["ic1-local"]]
+    # An empty list would mean all of them.
+    nobody = {"otelCollector": {"scrape": {"namespaces": []}}}
+    assert "cnpg" not in jobs(render(FIRST, nobody))
+
+
+def test_a_collector_where_no_client_expects_it_is_refused() -> None:
+    account = {"otelCollector": {"serviceAccount": {"namespace": "monitoring"}}}
+    assert "install it into monitoring" in refusal(FIRST, account)
 
 
 def test_over_tls_a_server_must_show_the_certificate_of_its_own_cluster() -> None:
@@ -175,6 +218,7 @@ def test_a_real_environment_differs_in_the_endpoint_and_the_clusters_only() -> N
     assert variable["valueFrom"]["secretKeyRef"] == {"name": "metrics-endpoint", "key": "authorization"}
     write["http"] = local["exporters"]["prometheus_remote_write"]["http"]
     text = yaml.safe_dump(prod).replace("prod-ic1-dc1", "local-ic1-local1").replace("ic1-prod", "ic1-local")
+    text = text.replace("namespace: monitoring", "namespace: local-infra")
     assert yaml.safe_load(text.replace("dc1", "local1")) == local
 
 

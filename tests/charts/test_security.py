@@ -213,7 +213,7 @@ def rules(target: Target, role: str) -> list[tuple[str, str, str]]:
 
 
 def bound(target: Target) -> dict[str, str]:
-    """Return the Role of each group."""
+    """Return the Role of each group and account."""
     return {
         subject["name"]: found["roleRef"]["name"]
         for found in of_kind(rendered(target), "RoleBinding")
@@ -227,6 +227,7 @@ def test_who_is_bound_to_what(target: Target) -> None:
     expected = {} if team == "local" else {"pgaas-admins": "pgaas-cluster-manager"}
     if team in ("hp", "perf"):
         expected[f"pgaas-{target.ins}"] = "pgaas-cluster-viewer"
+    expected["otel-collector"] = "pgaas-metrics-collector"
     assert bound(target) == expected
 
 

@@ -36,7 +36,7 @@ def test_local_has_the_infrastructures_files_too_and_its_secrets_are_private(roo
             f"confs/_generated/local-infra/{name}-values.yaml"
             for name in ("seaweedfs", "openldap", "observability")
         ),
-        *(f"confs/_generated/local-infra/{dc}/observability-values.yaml" for dc in ("local1", "local2")),
+        "confs/_generated/local-infra/local2/observability-values.yaml",
     ]
     assert {stat.S_IMODE((root / path).stat().st_mode) for path in paths} == {0o600}
 
@@ -104,7 +104,7 @@ def test_all_writes_every_client_environment_and_datacenter(root, pgaas):
     clusters = [path for path in ran.out.splitlines() if path not in collectors and "infra" not in path]
     assert len(clusters) == len(set(clusters)) == 11
     assert all((root / path).is_file() for path in ran.out.splitlines())
-    assert len(ran.out.splitlines()) == 11 + 5 + 6
+    assert len(ran.out.splitlines()) == 11 + 4 + 6
 
 
 def test_all_of_one_environment(root, pgaas):

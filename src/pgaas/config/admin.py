@@ -156,7 +156,7 @@ def load_admin(root: Path, team_env: str, drafts: Mapping[str, bytes] | None = N
     if (observability := validated.get("observability")) is not None:
         from pgaas.config.checks_observability import check_observability
 
-        findings = check_observability(observability, team_env)
+        findings = check_observability(observability, team_env, validated.get("datacenters"))
         issues += [documents["observability"].issue(path, message) for path, message in findings]
     return AdminEnvironment(folder, team_env, documents, validated, tuple(issues))
 

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from pgaas.config.collector import LOCAL_NAMESPACE
+from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.models.observability import ObservabilityFile
 
 LOCAL = "local"
 Finding = tuple[tuple[str | int, ...], str]
 
 
-def check_observability(file: BaseModel, team_env: str) -> Iterator[Finding]:
+def check_observability(file: BaseModel, team_env: str, datacenters: BaseModel | None) -> Iterator[Finding]:
     """Return what does not belong to this kind of environment, or is missing in it."""
     assert isinstance(file, ObservabilityFile)
+    yield from _check_account(file, team_env, datacenters)
     found = file.observability
     for name, part in (("prometheus", found.prometheus), ("grafana", found.grafana)):
         if team_env == LOCAL and part is None:
@@ -27,3 +30,27 @@ def check_observability(file: BaseModel, team_env: str) -> Iterator[Finding]:
         yield place, "needs endpoint: only local has a Prometheus of its own"
     if team_env != LOCAL and endpoint is not None and not endpoint.startswith("https://"):
         yield (*place, "endpoint"), "must begin with https:// outside of local"
+
+
+def _check_account(
+    file: ObservabilityFile, team_env: str, datacenters: BaseModel | None
+) -> Iterator[Finding]:
+    """Find a namespace in which the collector is not, or from which it would not reach an instance."""
+    account = file.observability.otel_collector.service_account
+    place = ("observability", "otelCollector", "serviceAccount", "namespace")
+    if account.namespace is None:
+        return
+    if team_env == LOCAL:
+        if account.namespace != LOCAL_NAMESPACE:
+            yield place, f"must be {LOCAL_NAMESPACE} in local, where helmfile.yaml installs it"
+        return
+    if isinstance(datacenters, DatacentersFile):
+        for name, datacenter in datacenters.datacenters.items():
+            # Where nobody may ask for metrics, there is no collector.
+            let_in = datacenter.monitoring_namespaces
+            if let_in and account.namespace not in let_in:
+                yield (
+                    place,
+                    f"{account.namespace!r} is not one of monitoringNamespaces of {name} in "
+                    "datacenters.yaml: NetworkPolicies would keep it from the instances",
+                )

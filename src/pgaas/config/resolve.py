@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pgaas.config.admin import MERGED_FILES, AdminEnvironment, ConfigCache, check_known
 from pgaas.config.checks_user import Offer, check_user
+from pgaas.config.collector import collector_of
 from pgaas.config.directory import directory_of
 from pgaas.config.environments import Environment, check_target
 from pgaas.config.load import Document
@@ -65,6 +66,7 @@ def resolve_client(root: Path, target: Target, cache: ConfigCache | None = None)
         origins=Origins(lambda: origins_of(document, admin, target)),
         directory=directory_of(admin, target.ins, client, merged.pgadmin),
         users_revision=users_of(root).revision,
+        collector=collector_of(admin, target.dc),
     )
 
 

@@ -31,13 +31,21 @@ class Directory(NamedTuple):
     namespace: str = ""
 
 
+class Collector(NamedTuple):
+    """The ServiceAccount of a datacenter's metrics collector."""
+
+    namespace: str
+    account: str
+
+
 class ResolvedClient(NamedTuple):
     """One target's configuration.
 
     `merged` is the user's file under the admin's; `client` and `datacenters` are the admin's alone.
     `origins` maps each dotted path of the merged tree (and, as `client.…`, `dns.…`, `datacenters.…`, of
     those two) to where its value came from. `team_env` is the admin folder's name. `directory` is None where
-    the client has no pgAdmin. `users_revision` is the commit of the clients' repository, empty if not asked.
+    the client has no pgAdmin, `collector` where nobody may ask for metrics. `users_revision` is the commit of
+    the clients' repository, empty if not asked.
     """
 
     root: Path
@@ -49,3 +57,4 @@ class ResolvedClient(NamedTuple):
     origins: Mapping[str, Origin]
     directory: Directory | None = None
     users_revision: str = ""
+    collector: Collector | None = None

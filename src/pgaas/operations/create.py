@@ -12,6 +12,7 @@ from pgaas.errors import UsageError
 from pgaas.kube.client import Api
 from pgaas.kube.difference import Change
 from pgaas.operations.backup import FirstBackup
+from pgaas.operations.collector import unseen_by_collector
 from pgaas.operations.deploy import changes_of, deploy
 from pgaas.operations.exclusive import Exclusive, exclusive
 from pgaas.operations.preflight import Preflight, preflight, refuse
@@ -114,6 +115,8 @@ def _create(subject: Subject, choices: Choices, progress: Progress, held: Exclus
 
         if told := see_to_names(subject, timeout=NAME_SECONDS):
             progress.note(told)
+    if told := unseen_by_collector(subject, api):
+        progress.note(told)
     return replace(
         result,
         changed=deployed.changed,

@@ -217,13 +217,15 @@ def _server_names(resolved: ResolvedClient) -> list[str]:
 
 
 def _monitoring(resolved: ResolvedClient) -> Monitoring:
-    settings = resolved.merged.monitoring
+    settings, collector = resolved.merged.monitoring, resolved.collector
     return Monitoring(
         enabled=settings.enabled,
         tls=settings.tls,
         custom_queries=settings.enabled and settings.custom_queries,
         disable_default_queries=not settings.enabled or settings.disable_default_queries,
         config_map=monitoring_queries_name(resolved.target),
+        collector_namespace=collector.namespace if collector else "",
+        collector_account=collector.account if collector else "",
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pgaas.config.admin import ConfigCache
+from pgaas.config.admin import AdminEnvironment, ConfigCache
+from pgaas.config.collector import collector_of
 from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.models.observability import ObservabilityFile
 from pgaas.config.naming import Target, cluster_name, namespace
@@ -38,7 +39,7 @@ def observability_values(root: Path, cache: ConfigCache, dc: str) -> dict[str, A
         },
         "grafana": {"enabled": first, **(settings["grafana"] if first else {})},
         "otelCollector": _collector(
-            settings, admin.datacenters, dc, targets, "" if first else _first_endpoint(admin.datacenters)
+            settings, admin, dc, targets, "" if first else _first_endpoint(admin.datacenters)
         ),
         "clients": list(clients) if first else [],
     }
@@ -57,17 +58,19 @@ def collector_values(
     return {
         "prometheus": {"enabled": False},
         "grafana": {"enabled": False},
-        "otelCollector": _collector(settings, admin.datacenters, dc, own, ""),
+        "otelCollector": _collector(settings, admin, dc, own, ""),
         "clients": [],
     }
 
 
 def write_local(root: Path, cache: ConfigCache) -> list[Path]:
-    """Write each local datacenter's values and return the files' paths. Raise as `write_collectors`."""
+    """Write the values of each local datacenter but the first, whose file has no folder; return the paths.
+
+    Raise as `write_collectors`.
+    """
     written = []
-    for dc in cache.admin(root, LOCAL).datacenters.datacenters:
+    for dc in list(cache.admin(root, LOCAL).datacenters.datacenters)[1:]:
         path = root / GENERATED_FOLDER / "local-infra" / dc / "observability-values.yaml"
-        # The first one's holds a password.
         write_text(path, _header(LOCAL) + dump_plain(observability_values(root, cache, dc)), secret=True)
         written.append(path)
     return written
@@ -99,16 +102,20 @@ def _settings(file: ObservabilityFile) -> dict[str, Any]:
 
 
 def _collector(
-    settings: dict[str, Any], datacenters: DatacentersFile, dc: str, targets: list[Target], endpoint: str
+    settings: dict[str, Any], admin: AdminEnvironment, dc: str, targets: list[Target], endpoint: str
 ) -> dict[str, Any]:
-    datacenter, collector = datacenters.datacenters[dc], settings["otelCollector"]
-    scrape = collector["scrape"]
-    # Without TLS one job finds all instances, whatever they are called.
-    clusters = [_cluster(target) for target in targets] if scrape["tls"] else []
+    datacenter, collector = admin.datacenters.datacenters[dc], settings["otelCollector"]
+    scrape, account = collector["scrape"], collector_of(admin, dc)
+    # Without TLS one job finds all instances in the clients' namespaces, whatever they are called.
+    places = {
+        "namespaces": sorted({namespace(target) for target in targets}),
+        "clusters": [_cluster(target) for target in targets] if scrape["tls"] else [],
+    }
     return {
         **collector,
         "datacenter": dc,
-        "scrape": {**scrape, "clusterIssuer": datacenter.cluster_issuer, "clusters": clusters},
+        "serviceAccount": {**collector["serviceAccount"], "namespace": account.namespace if account else ""},
+        "scrape": {**scrape, "clusterIssuer": datacenter.cluster_issuer, **places},
         "operatorNamespace": datacenter.operator_namespace,
         "remoteWrite": {"endpoint": endpoint, **collector["remoteWrite"]},
     }

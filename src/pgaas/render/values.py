@@ -322,13 +322,15 @@ class Certificates(Values, spelt={"client_ca": "clientCA", "client_ca_secret": "
 
 
 class Monitoring(Values):
-    """The metrics endpoint of the instances."""
+    """The metrics endpoint of the instances, and whom they are found by; an empty account finds none."""
 
     enabled: bool
     tls: bool
     custom_queries: bool
     disable_default_queries: bool
     config_map: ObjectName
+    collector_namespace: str
+    collector_account: str
 
 
 class Dns(Values):

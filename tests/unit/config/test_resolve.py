@@ -41,7 +41,7 @@ def test_what_is_not_known(confs: Confs, target: Target, what: str, where: str, 
 
 
 def test_a_namespace_that_a_datacenter_uses_itself(confs: Confs) -> None:
-    confs.replace("confs/admin/prod/datacenters.yaml", "[monitoring]", "[watch, ic1-prod]")
+    confs.replace("confs/admin/prod/datacenters.yaml", "[monitoring]", "[monitoring, ic1-prod]")
     with pytest.raises(UsageError, match="the namespace ic1-prod belongs to the platform"):
         resolve_client(confs.root, PROD)
     confs.replace("confs/admin/hp/datacenters.yaml", "cnpg-system", "ic1-dev1")

@@ -51,7 +51,7 @@ def test_the_files_are_where_helmfile_looks_and_only_their_owner_reads_them(root
     paths = write_infra(root)
     assert paths == [
         root / f"confs/_generated/local-infra/{name}-values.yaml"
-        for name in ("seaweedfs", "openldap", "observability", "local1/observability", "local2/observability")
+        for name in ("seaweedfs", "openldap", "observability", "local2/observability")
     ]
     assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
     assert yaml.safe_load(paths[0].read_text()) == infra_values(root)["seaweedfs"]

@@ -87,6 +87,38 @@ def test_over_tls_each_cluster_of_the_datacenter_is_asked_by_its_own_name(root: 
     assert [each["name"] for each in scrape["clusters"]] == ["local-is1-local2", "local-ic1-local2"]
 
 
+def test_instances_are_looked_for_in_the_namespaces_of_the_datacenters_own_clients(root: Path) -> None:
+    replace(root, "clients.yaml", "clients:\n", OTHER)
+    first, second = (
+        observability_values(root, ConfigCache(), dc)["otelCollector"]["scrape"]["namespaces"]
+        for dc in ("local1", "local2")
+    )
+    assert (first, second) == (["ic1-local"], ["ic1-local", "is1-local"])
+    values = collector_values(root, ConfigCache(), "prod", "dc1", PROD)
+    assert values["otelCollector"]["scrape"]["namespaces"] == ["ic1-prod", "is1-prod"]
+
+
+def test_the_collectors_account_is_the_admins_choice_or_the_first_namespace_that_may_ask(root: Path) -> None:
+    def account(env: str, dc: str) -> dict[str, str]:
+        values = (
+            observability_values(root, ConfigCache(), dc)
+            if env == "local"
+            else collector_values(root, ConfigCache(), env, dc, PROD)
+        )
+        found: dict[str, str] = values["otelCollector"]["serviceAccount"]
+        return found
+
+    assert account("local", "local2") == {"namespace": "local-infra", "name": "otel-collector"}
+    assert account("prod", "dc2") == {"namespace": "monitoring", "name": "otel-collector"}
+    for env in ("local", "prod"):
+        file = root / f"confs/admin/{env}/observability.yaml"
+        lines = file.read_text().splitlines()
+        own = next(number for number, line in enumerate(lines) if "serviceAccount" in line)
+        file.write_text("\n".join([*lines[:own], *lines[own + 3 :]]) + "\n")
+    assert account("local", "local1") == {"namespace": "local-infra", "name": "otel-collector"}
+    assert account("prod", "dc1") == {"namespace": "monitoring", "name": "otel-collector"}
+
+
 def test_a_real_environment_has_the_same_collector_and_nothing_else(root: Path) -> None:
     values = collector_values(root, ConfigCache(), "prod", "dc1", PROD)
     assert (values["prometheus"], values["grafana"]) == ({"enabled": False}, {"enabled": False})
@@ -99,14 +131,13 @@ def test_a_real_environment_has_the_same_collector_and_nothing_else(root: Path) 
     }
 
 
-def test_one_file_for_each_datacenter(root: Path) -> None:
+def test_one_file_for_each_datacenter_but_the_first_whose_is_the_infrastructures(root: Path) -> None:
     paths = [*write_local(root, ConfigCache()), *write_collectors(root, ConfigCache(), "prod", PROD)]
     folder = root / "confs/_generated"
     assert [path.relative_to(folder).as_posix() for path in paths] == [
-        "local-infra/local1/observability-values.yaml",
         "local-infra/local2/observability-values.yaml",
         "observability/prod/dc1/values.yaml",
         "observability/prod/dc2/values.yaml",
     ]
-    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o600, 0o600, 0o644, 0o644]
-    assert yaml.safe_load(paths[0].read_text()) == observability_values(root, ConfigCache(), "local1")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o600, 0o644, 0o644]
+    assert yaml.safe_load(paths[0].read_text()) == observability_values(root, ConfigCache(), "local2")

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pgaas.config.models.base import Check, FileModel, unset
-from pgaas.config.models.types import DnsName, Line, PrometheusDuration, Size, check_dns_name
+from pgaas.config.models.types import DnsLabel, DnsName, Line, PrometheusDuration, Size, check_dns_name
 
 HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:]+):(?P<port>[0-9]{1,5})")
 # What may stand in a URL; a $ would be read by the collector as the name of a variable.
@@ -83,6 +83,16 @@ class Scrape(FileModel):
     """Whether they are asked over TLS; it must match monitoring.tls of postgresql.yaml."""
 
 
+class ServiceAccount(FileModel):
+    """What the collector runs as; without `namespace`, in the first of a datacenter's monitoringNamespaces.
+
+    Clients' namespaces let it see their pods, by which it finds the instances.
+    """
+
+    namespace: DnsLabel | None = None
+    name: DnsName = "otel-collector"
+
+
 class RemoteWrite(FileModel):
     """Where samples go; in local, the Prometheus of the first datacenter if there is no endpoint.
 
@@ -101,6 +111,7 @@ class RemoteWrite(FileModel):
 class OtelCollector(FileModel):
     """What is between instances, operator and Prometheus; the operator's pods are discovered."""
 
+    service_account: ServiceAccount = unset(ServiceAccount)
     scrape: Scrape = unset(Scrape)
     """How instances are asked."""
     operator_tls: bool = False
