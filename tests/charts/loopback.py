@@ -93,8 +93,8 @@ def certificate(folder: Path, *names: str) -> Certificate:
 
 
 @contextmanager
-def exporter(chain: Path) -> Iterator[str]:
-    """Serve metrics over TLS, a counter among them that grows by 10 with each look; return where."""
+def exporter(chain: Path | None, address: tuple[str, int] = (LOOPBACK, 0)) -> Iterator[str]:
+    """Serve metrics, over TLS with a chain; a counter among them grows by 10 with each look. Return where."""
     looks = 0
 
     class Handler(BaseHTTPRequestHandler):
@@ -110,16 +110,19 @@ def exporter(chain: Path) -> Iterator[str]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server = ThreadingHTTPServer(address, Handler)
+    if chain:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"{LOOPBACK}:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"{address[0]}:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @contextmanager
@@ -162,16 +165,25 @@ class Way:
             yield
 
     @contextmanager
-    def collector(self, config: dict[str, Any], jobs: dict[str, dict[str, Any]]) -> Iterator[None]:
-        """Run the collector as the chart configures it, but for addresses, paths and discovery."""
+    def collector(
+        self, config: dict[str, Any], jobs: dict[str, dict[str, Any]], kubeconfig: Path | None = None
+    ) -> Iterator[None]:
+        """Run the collector as the chart configures it, but for addresses and paths.
+
+        It discovers nothing, unless it is told by which kubeconfig.
+        """
         config = copy.deepcopy(config)
         receiver = config["receivers"]["prometheus"]["config"]
         receiver["global"]["scrape_interval"] = "1s"
         found = {job["job_name"]: job for job in receiver["scrape_configs"]}
         kept = [{**found[name], **changed} for name, changed in jobs.items()]
-        receiver["scrape_configs"] = [
-            {key: value for key, value in job.items() if key != "kubernetes_sd_configs"} for job in kept
-        ]
+        for job in kept:
+            discoveries = job.pop("kubernetes_sd_configs", [])
+            if kubeconfig:
+                job["kubernetes_sd_configs"] = [
+                    {**each, "kubeconfig_file": str(kubeconfig)} for each in discoveries
+                ]
+        receiver["scrape_configs"] = kept
         http = config["exporters"]["prometheus_remote_write"]["http"]
         http["endpoint"] = f"http://{LOOPBACK}:{self.prometheus_port}/api/v1/write"
         config["extensions"]["health_check"]["endpoint"] = f"{LOOPBACK}:{free_port()}"

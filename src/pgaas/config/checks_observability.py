@@ -44,13 +44,14 @@ def _check_account(
         if account.namespace != LOCAL_NAMESPACE:
             yield place, f"must be {LOCAL_NAMESPACE} in local, where helmfile.yaml installs it"
         return
-    if isinstance(datacenters, DatacentersFile):
-        for name, datacenter in datacenters.datacenters.items():
-            # Where nobody may ask for metrics, there is no collector.
-            let_in = datacenter.monitoring_namespaces
-            if let_in and account.namespace not in let_in:
-                yield (
-                    place,
-                    f"{account.namespace!r} is not one of monitoringNamespaces of {name} in "
-                    "datacenters.yaml: NetworkPolicies would keep it from the instances",
-                )
+    if not isinstance(datacenters, DatacentersFile):
+        return
+    let_in = {name: each.monitoring_namespaces for name, each in datacenters.datacenters.items()}
+    # Where nobody may ask for metrics, there is no collector.
+    shut = [name for name, namespaces in let_in.items() if namespaces and account.namespace not in namespaces]
+    if shut:
+        yield (
+            place,
+            f"{account.namespace!r} is not one of monitoringNamespaces of {', '.join(shut)} in "
+            "datacenters.yaml: NetworkPolicies would keep it from the instances",
+        )

@@ -27,6 +27,11 @@ PROMETHEUS = (
         ("prod", ENDPOINT, "endpoint: https://x/${env:HOME}", "otelCollector.remoteWrite.endpoint",
          "is not a URL such as"),
         ("prod", "tls: true ", "tls: false ", "otelCollector.scrape.tls", "monitoring.tls"),
+        ("prod", "namespace: monitoring", "namespace: metrics", "otelCollector.serviceAccount.namespace",
+         "'metrics' is not one of monitoringNamespaces of dc1, dc2 in datacenters.yaml"),
+        ("local", "namespace: local-infra", "namespace: monitoring",
+         "otelCollector.serviceAccount.namespace", "must be local-infra in local"),
+        ("prod", "name: otel-collector", "name: Otel", "otelCollector.serviceAccount.name", "DNS name"),
     ],
 )  # fmt: skip
 def test_an_issue(confs: Confs, env: str, old: str, new: str, path: str, message: str) -> None:
