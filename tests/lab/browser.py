@@ -165,6 +165,18 @@ class Pgadmin:
         status, answer = self.call("POST", f"/browser/server/connect/{group}/{server}", {})
         return "" if status == 200 else str(answer["errormsg"] or answer)
 
+    def everything(self) -> dict[str, list[str]]:
+        """Return all servers that this person sees, by their group; empty groups are left out."""
+        groups = self.call("GET", "/browser/nodes/")[1]["data"]
+        found = {
+            group["label"]: [
+                server["label"]
+                for server in self.call("GET", f"/browser/server_group/children/{group['_id']}")[1]["data"]
+            ]
+            for group in groups
+        }
+        return {group: servers for group, servers in found.items() if servers}
+
     def _numbers(self, name: str) -> tuple[int, int]:
         for group in self.call("GET", "/browser/nodes/")[1]["data"]:
             for server in self.call("GET", f"/browser/server_group/children/{group['_id']}")[1]["data"]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.lab.pair import Pair, clean, create_both
+from tests.lab.stranger import add_stranger
 from tests.lab.support import (
     CLUSTER,
     CONTEXTS,
@@ -28,20 +29,6 @@ from tests.lab.support import (
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PGAAS_LAB = [sys.executable, "-m", "pgaas_lab"]
-
-# A second client beside ic1, to be the stranger at its door.
-STRANGER = """
-  is1:
-    datacenters: [local1]
-    s3Bucket: is1-backups
-    storageProfile: S
-    s3Credentials:
-      accessKey: is1
-      secretKey: is1-local-secret
-    ldapCredentials:
-      bindDn: cn=pgadmin-is1,ou=services,dc=pgaas,dc=local
-      bindPassword: pgadmin-is1
-"""
 
 
 def why_not() -> str:
@@ -107,12 +94,7 @@ def copy_root(folder: Path) -> Path:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a root of these tests' own, with a second local client."""
     folder = copy_root(tmp_path_factory.mktemp("root"))
-    clients = folder / "confs/admin/local/clients.yaml"
-    clients.write_text(clients.read_text().rstrip("\n") + STRANGER)
-    databases = (folder / "confs/users/ic1/local/databases.yaml").read_text()
-    stranger = folder / "confs/users/is1/local/databases.yaml"
-    stranger.parent.mkdir(parents=True, exist_ok=True)
-    stranger.write_text(databases.replace(".ic1.", ".is1."))
+    add_stranger(folder)
     return folder
 
 

@@ -79,9 +79,9 @@ class Lab:
         command = ("exec", primary, "-c", "postgres", "--", "psql", "-X", "-At", "-d", database, "-c", sql)
         return self.kubectl("-n", NAMESPACE, *command).stdout.strip()
 
-    def address(self, service: str) -> str:
+    def address(self, service: str, namespace: str = NAMESPACE) -> str:
         """Return the address that the LoadBalancer of a Service answers at."""
-        found: str = self.get("service", service)["status"]["loadBalancer"]["ingress"][0]["ip"]
+        found: str = self.get("service", service, namespace)["status"]["loadBalancer"]["ingress"][0]["ip"]
         return found
 
 

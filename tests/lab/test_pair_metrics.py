@@ -91,14 +91,17 @@ def test_the_collector_may_see_pods_and_nothing_else(observed: Pair) -> None:
     account = "--as=system:serviceaccount:local-infra:otel-collector"
     for side in observed.sides.values():
 
-        def may(*what: str, side: Side = side) -> bool:
-            return side.lab.kubectl("auth", "can-i", *what, account, "-A", check=False).returncode == 0
+        def may(place: str, *what: str, side: Side = side) -> bool:
+            place = place if place == "-A" else f"--namespace={place}"
+            return side.lab.kubectl("auth", "can-i", *what, account, place, check=False).returncode == 0
 
-        assert may("list", "pods")
-        assert not any(
-            may(*what)
-            for what in (("get", "secrets"), ("get", "configmaps"), ("create", "pods"), ("list", "services"))
-        )
+        others = (("get", "secrets"), ("get", "configmaps"), ("create", "pods"), ("list", "services"))
+        for shown in (NAMESPACE, "cnpg-system"):
+            assert may(shown, "list", "pods")
+            assert may(shown, "watch", "pods")
+            assert not any(may(shown, *what) for what in others)
+        for hidden in ("-A", "kube-system", "local-infra", "default"):
+            assert not any(may(hidden, *what) for what in (("list", "pods"), *others))
 
 
 def test_changed_queries_are_asked_without_a_restart(observed: Pair) -> None:

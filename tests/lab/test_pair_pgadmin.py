@@ -12,29 +12,31 @@ from typing import Any
 import pytest
 from cryptography import x509
 from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
+from tests.lab import stranger
 from tests.lab.browser import SIZE, Pgadmin, chromium, log_in, try_to_log_in
+from tests.lab.metrics import install
 from tests.lab.pair import Pair, Side
-from tests.lab.support import NAMESPACE, wait_until
+from tests.lab.support import NAMESPACE, empty, wait_until
 
-GROUP = "ic1 local"
 # A folder for pictures, when somebody wants them.
 PICTURES = os.environ.get("PGAAS_PICTURES")
 
 
 @dataclass(frozen=True)
 class Front:
-    """One side's pgAdmin, and a browser that trusts the datacenter's root."""
+    """A client's pgAdmin on one side, and a browser that trusts the datacenter's root."""
 
     side: Side
     browser: Browser
+    ins: str = "ic1"
 
     @property
     def name(self) -> str:
-        return f"{self.side.cluster}-pgadmin"
+        return pgadmin_of(self.side, self.ins)
 
     @property
     def url(self) -> str:
-        return f"https://{self.name}.{NAMESPACE}.svc.cluster.local/"
+        return f"https://{self.name}.{self.ins}-local.svc.cluster.local/"
 
     @contextmanager
     def page(self) -> Iterator[Page]:
@@ -49,7 +51,7 @@ class Front:
     def person(self) -> Iterator[Pgadmin]:
         """Log in as the client's own person, in a new session."""
         with self.page() as page:
-            person = log_in(page, self.url, "ic1", "ic1", GROUP)
+            person = log_in(page, self.url, self.ins, self.ins, f"{self.ins} local")
             yield person
             person.leave(self.url)
 
@@ -66,9 +68,18 @@ class Front:
         return pod
 
 
-def hosts(side: Side) -> dict[str, str]:
-    name = f"{side.cluster}-pgadmin"
-    return {f"{name}.{NAMESPACE}.svc.cluster.local": side.lab.address(name)}
+def pgadmin_of(side: Side, ins: str) -> str:
+    return f"local-{ins}-{side.dc}-pgadmin"
+
+
+def hosts(side: Side, ins: str = "ic1") -> dict[str, str]:
+    name, space = pgadmin_of(side, ins), f"{ins}-local"
+    return {f"{name}.{space}.svc.cluster.local": side.lab.address(name, space)}
+
+
+def wait_for_rollout(side: Side, ins: str = "ic1") -> None:
+    rollout = ("rollout", "status", f"deployment/{pgadmin_of(side, ins)}", "--timeout=420s")
+    side.lab.kubectl("-n", f"{ins}-local", *rollout)
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +92,7 @@ def playwright() -> Iterator[Playwright]:
 def front(pair: Pair, playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """Wait for the first side's pgAdmin, and put a person with a browser in front of it."""
     side, folder = pair.sides["local1"], tmp_path_factory.mktemp("browser")
-    rollout = ("rollout", "status", f"deployment/{side.cluster}-pgadmin", "--timeout=420s")
-    side.lab.kubectl("-n", NAMESPACE, *rollout)
+    wait_for_rollout(side)
     root = folder / "datacenter.crt"
     root.write_bytes(side.lab.secret(f"{side.cluster}-server")["ca.crt"])
     leader = pair.primary()
@@ -92,6 +102,33 @@ def front(pair: Pair, playwright: Playwright, tmp_path_factory: pytest.TempPathF
         yield Front(side, browser)
 
 
+@pytest.fixture(scope="module")
+def neighbour(
+    pair: Pair, front: Front, playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Front]:
+    """Create another client beside this one, with its own pgAdmin and people, and take it away again."""
+    side, folder = front.side, tmp_path_factory.mktemp("neighbour")
+    side.lab.kubectl("delete", "namespace", stranger.NAMESPACE, "--ignore-not-found", "--wait")
+    stranger.add_stranger(pair.pgaas.root)
+    try:
+        install(pair)
+        empty(stranger.BUCKET)
+        created = pair.pgaas("create", *stranger.TARGET)
+        assert created.returncode == 0, created.stderr
+        wait_for_rollout(side, stranger.INS)
+        root = folder / "datacenter.crt"
+        root.write_bytes(side.lab.secret(f"{stranger.CLUSTER}-server", stranger.NAMESPACE)["ca.crt"])
+        with chromium(playwright, folder / "home", hosts(side, stranger.INS), root) as browser:
+            yield Front(side, browser, stranger.INS)
+    finally:
+        options = ("--skip-final-backup", "--confirm", stranger.CLUSTER)
+        deleted = pair.pgaas("delete", *stranger.TARGET, *options)
+        stranger.remove_stranger(pair.pgaas.root)
+        install(pair)
+        empty(stranger.BUCKET)
+    assert deleted.returncode == 0, deleted.stderr
+
+
 def picture(page: Page, name: str) -> None:
     if PICTURES:
         page.screenshot(path=Path(PICTURES) / f"{name}.png")
@@ -99,7 +136,7 @@ def picture(page: Page, name: str) -> None:
 
 def test_a_person_opens_the_shared_server_without_a_prompt_reads_and_does_not_write(front: Front) -> None:
     with front.person() as person:
-        assert person.servers() == ["local1", "primary"]
+        assert person.servers() == ["local1", "local2", "primary"]
         person.open_server("primary")
         answer = person.query("app_db", "select id, article from orders")
         picture(person.page, "pgadmin-query")
@@ -108,6 +145,14 @@ def test_a_person_opens_the_shared_server_without_a_prompt_reads_and_does_not_wr
         picture(person.page, "pgadmin-refused")
         assert "permission denied for table orders" in refused.message
         assert "permission denied" in person.query("app_db", "create table public.mine (id int)").message
+
+
+def test_the_other_side_is_shown_from_here_by_a_name_that_stays_with_it(front: Front, pair: Pair) -> None:
+    # The databases of a replica are there as well: its name is all that tells it from the primary.
+    sql = "select current_setting('cluster_name'), pg_is_in_recovery()"
+    for side in pair.sides.values():
+        following = "false" if side.cluster == pair.primary().cluster else "true"
+        assert front.ask(side.dc, sql) == [[side.cluster, following]]
 
 
 def test_the_session_is_pgadmins_own_role_by_its_certificate_over_tls(front: Front) -> None:
@@ -134,6 +179,23 @@ def test_nobody_else_gets_in(front: Front, person: str, password: str) -> None:
         assert "password" in refusal or "directory" in refusal or "LDAP" in refusal
         page.goto(front.url)
         assert "/login" in page.url
+
+
+@pytest.mark.long
+def test_another_clients_pgadmin_lets_in_that_clients_people_and_shows_its_server_only(
+    neighbour: Front, front: Front
+) -> None:
+    with neighbour.person() as person:
+        assert person.everything() == {"is1 local": ["is1 local"]}
+    with front.person() as person:
+        assert list(person.everything()) == ["ic1 local"]
+    # Each with the right password, at the other's door.
+    for door, name in ((neighbour, "ic1"), (front, "is1")):
+        with door.page() as page:
+            refusal = try_to_log_in(page, door.url, name, name)
+            assert "password" in refusal or "directory" in refusal or "LDAP" in refusal
+            page.goto(door.url)
+            assert "/login" in page.url
 
 
 def test_a_browser_that_does_not_know_the_datacenters_root_goes_no_further(
