@@ -75,6 +75,20 @@ def test_template_infra_overlooks_no_slip_of_the_pen(root, pgaas, arguments, say
     assert says in ran.err
 
 
+@pytest.mark.parametrize("dc", ["", "local1", "local2"])
+def test_helmfile_by_hand_takes_the_metrics_values_of_the_datacenter(root, pgaas, tools, dc: str):
+    pgaas("generate", "--ins", "ic1", "--env", "local")
+    # What an older pgaas has left is not what this one wrote.
+    left = root / "confs/_generated/local-infra/local1/observability-values.yaml"
+    left.parent.mkdir()
+    left.write_text("otelCollector: {datacenter: stale}\n")
+    argv = ["helmfile", "--skip-deps", "--selector", "name=pgaas-observability", "template"]
+    ran = run_tool(argv, root, environment({"PATH": tools, "DC": dc}))
+    assert ran.returncode == 0, ran.stderr
+    assert f'- {{target_label: dc, replacement: "{dc or "local1"}"}}' in ran.stdout
+    assert ("kind: StatefulSet" in ran.stdout) == (dc != "local2")
+
+
 def test_what_the_user_has_set_for_helmfile_does_not_change_the_outcome(root, pgaas, monkeypatch, tools):
     monkeypatch.setenv("PATH", tools)
     monkeypatch.setenv("HELMFILE_ENVIRONMENT", "nowhere")
