@@ -60,6 +60,10 @@ def _real(resolved: ResolvedClient, values: GeneratedValues) -> Iterator[Todo]:
     if values.rbac.client_group:
         yield Todo("Kubernetes group", values.rbac.client_group, _place(resolved), "the client's own people")
     yield from _names(resolved, values)
+    if resolved.collector:
+        account = f"{resolved.collector.namespace}/{resolved.collector.account}"
+        detail = "`pgaas generate --all`, then helm upgrade of the collector: docs/observability.md"
+        yield Todo("metrics", account, _place(resolved), detail)
     if not resolved.client.network_policy.allowed_cidrs:
         yield Todo(
             "networks",

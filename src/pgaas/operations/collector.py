@@ -28,14 +28,14 @@ def unseen_by_collector(subject: Subject, api: Api) -> str:
     except KubernetesError:
         return ""
     text = dig(found, "data", KEY)
-    live = parse_document(KEY, text.encode()).data if isinstance(text, str) else None
+    live = parse_document(KEY, text.encode(errors="replace")).data if isinstance(text, str) else None
     jobs = dig(live, "receivers", "prometheus", "config", "scrape_configs")
     if not isinstance(jobs, list) or any(_looks_into(job, subject.namespace) for job in jobs):
         return ""
     again = (
         "pgaas infra install"
         if team_env == LOCAL
-        else f"pgaas generate --all --env {team_env}, then helm upgrade (docs/observability.md)"
+        else f"pgaas generate --all --env {subject.target.env}, then helm upgrade (docs/observability.md)"
     )
     return f"no metrics yet: the collector does not look into the namespace {subject.namespace}; {again}"
 

@@ -255,4 +255,5 @@ def test_one_datacenter_replicates_with_none_and_pgadmin_can_be_left_out(confs: 
 def test_each_thing_to_see_to_is_said_once(confs: Confs) -> None:
     todo = add_client(confs.root, "ic7", "prod", PROD).todo
     assert len(set(todo)) == len(todo)
+    assert [each.name for each in todo if each.what == "metrics"] == ["monitoring/otel-collector"] * 2
     assert all(isinstance(each, Todo) and each.name and each.where for each in todo)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from tests.unit.kube.fakes import failure, fake_api
-from tests.unit.operations.worlds import SPACE, World
+from tests.unit.operations.told import Told
+from tests.unit.operations.worlds import SPACE, TARGET, World
 
 from pgaas.kube.resources import CONFIG_MAP
 from pgaas.operations.collector import unseen_by_collector
+from pgaas.operations.create import Choices, create
 
 PATH = "/api/v1/namespaces/local-infra/configmaps/otel-collector"
 TOLD = f"no metrics yet: the collector does not look into the namespace {SPACE}; pgaas infra install"
@@ -40,6 +44,22 @@ def test_a_namespace_that_no_job_names_is_told_with_what_mends_it(world: World) 
     assert told(world) == TOLD
     live(world)
     assert told(world) == TOLD
+
+
+def test_create_says_so_and_is_done_all_the_same(world: World) -> None:
+    live(world, ["cnpg-system"])
+    said = Told()
+    done = create(world.root, TARGET, Choices(timeout=5.0), said)
+    assert done.health is not None
+    assert f"note {TOLD}" in said.lines
+
+
+def test_elsewhere_it_is_the_environments_own_command(world: World) -> None:
+    live(world, ["cnpg-system"])
+    subject = replace(world.subject, resolved=world.subject.resolved._replace(team_env="hp"))
+    assert "; pgaas generate --all --env local, then helm" in unseen_by_collector(
+        subject, fake_api(world.server)
+    )
 
 
 @pytest.mark.parametrize("names", [["is1-local", SPACE], None], ids=["named", "all"])
