@@ -23,6 +23,12 @@ METRICS = reload("the exporter takes it up; PostgreSQL is not touched")
 SERVED = "clients of this Service are disconnected, and may find it at another address"
 
 
+def _collector(leaf: Leaf, _: Sides) -> Effect:
+    if leaf.before in (None, ""):
+        return nothing("the metrics collector may find the instances")
+    return disruptive("a collector that runs as another no longer finds the instances")
+
+
 def _image(leaf: Leaf, sides: Sides) -> Effect:
     if leaf.path[-2 if leaf.path[-1] == "image" else -1] != str(sides.major):
         return nothing("this cluster runs another major version")
@@ -129,6 +135,8 @@ CLUSTER: dict[str, Rule] = {
     "monitoring.customQueries": METRICS,
     "monitoring.disableDefaultQueries": METRICS,
     "monitoring.configMap": METRICS,
+    "monitoring.collectorNamespace": _collector,
+    "monitoring.collectorAccount": _collector,
     "dns.zone": disruptive("applications look for another name"),
     "dns.primaryFqdn": disruptive("applications look for another name"),
     "dns.roFqdn": disruptive("applications look for another name"),

@@ -139,6 +139,7 @@ OWN, OTHER = "objectStores/0/", "objectStores/1/"
         (PARAMETER + "server_version", "17", F),
         (PARAMETER + "work_memory", "8MB", U),
         (PARAMETER + "some_extension.size", "8MB", U),
+        ("monitoring/collectorAccount", "otel-collector", N),
         ("cluster/instances", 3, N),
         ("cluster/instances", 1, D),
         ("cluster/storage/size", "6Gi", N),
@@ -198,6 +199,11 @@ def test_what_a_change_does(path: str, value: Any, mark: Mark) -> None:
     effect = only(pair(), path, value)
     assert effect.mark is mark
     assert effect.why
+
+
+def test_a_collector_that_runs_as_another_loses_sight() -> None:
+    before = put(pair(), ("monitoring", "collectorAccount"), "otel-collector")
+    assert only(before, "monitoring/collectorAccount", "other").mark is D
 
 
 def test_a_limit_that_goes_is_no_limit() -> None:
