@@ -107,6 +107,9 @@ def restored_values(resolved: ResolvedClient, wanted: Restoring) -> GeneratedVal
             custom_queries=False,
             disable_default_queries=True,
             config_map=names.monitoring_queries,
+            # Its source's Role shows the namespace's pods already: a second one would be of the same name.
+            collector_namespace="",
+            collector_account="",
         ),
         dns=_with(base.dns, endpoint=False),
         rbac=_with(base.rbac, enabled=False, client_group=""),

@@ -8,6 +8,7 @@ from typing import Any
 from tests.unit.render.support import resolved
 
 from pgaas.config.naming import Target, cluster_name, service_names
+from pgaas.config.resolved import Collector
 from pgaas.render.build import build_values
 from pgaas.render.restored import Restoring, archive_path, restored_values
 from pgaas.render.values import GeneratedValues
@@ -55,6 +56,12 @@ def test_it_is_no_part_of_the_pair_and_nobody_is_led_to_it() -> None:
     assert values.monitoring.enabled is False
     assert values.pgadmin4.enabled is False
     assert values.rbac.enabled is False
+
+
+def test_the_collector_is_let_in_by_its_source_alone() -> None:
+    seen = resolved(client=PAIR)._replace(collector=Collector("monitoring", "otel-collector"))
+    assert build_values(seen).monitoring.collector_account == "otel-collector"
+    assert restored_values(seen, WANTED).monitoring.collector_account == ""
 
 
 def test_no_object_of_it_has_a_name_of_its_sources() -> None:
