@@ -99,6 +99,9 @@ def test_every_name_of_a_role_or_database_comes_back_as_it_went_in(
     assert {f"{name[:40]}.ic1.prod" for name in roles} <= common_names
 
 
+METRICS = "pgaas-metrics-collector"
+
+
 @batch
 @given(values=st.lists(texts, min_size=10, max_size=30), keys=st.tuples(texts, texts))
 def test_every_text_comes_back_as_it_went_in(values: list[str], keys: tuple[str, str]) -> None:
@@ -112,6 +115,7 @@ def test_every_text_comes_back_as_it_went_in(values: list[str], keys: tuple[str,
     plain["imageCatalog"]["images"] = [{"major": 17, "image": value} for value in values]
     plain["scheduledBackup"]["schedule"] = values[0]
     plain["rbac"] = {"enabled": True, "adminGroup": values[1], "clientGroup": values[2] or "x"}
+    plain["monitoring"] |= {"collectorAccount": values[3] or "x", "collectorNamespace": values[4]}
     plain["s3"] |= {"accessKey": keys[0], "secretKey": keys[1]}
     found = render_plain(plain)
     spec = only(found, "Cluster")["spec"]
@@ -124,7 +128,9 @@ def test_every_text_comes_back_as_it_went_in(values: list[str], keys: tuple[str,
     assert [each["image"] for each in only(found, "ImageCatalog")["spec"]["images"]] == values
     assert only(found, "ScheduledBackup")["spec"]["schedule"] == values[0]
     groups = [each["subjects"][0]["name"] for each in of_kind(found, "RoleBinding")]
-    assert groups == [values[1], values[2] or "x"]
+    assert groups == [values[1], values[2] or "x", values[3] or "x"]
+    collector = only([each for each in found if each["metadata"]["name"] == METRICS], "RoleBinding")
+    assert collector["subjects"][0]["namespace"] == values[4]
     secret = next(each for each in of_kind(found, "Secret") if "accessKey" in each["data"])["data"]
     assert (decoded(secret["accessKey"]), decoded(secret["secretKey"])) == keys
 
