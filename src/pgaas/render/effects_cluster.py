@@ -94,6 +94,7 @@ CLUSTER: dict[str, Rule] = {
     "cluster.maxStartDelay": rolling("the startup probe of every instance's pod"),
     "cluster.maxStopDelay": rolling("the grace period of every instance's pod"),
     "cluster.smartShutdownTimeout": NEXT_TIME,
+    "cluster.usersRevision": nothing("a record of where the clients' files came from; no pod is touched"),
     "cluster.bootstrap.*": BORN,
     "cluster.services": nothing("only their order changes"),
     "cluster.services.*": comes_or_goes(nothing("a Service more"), disruptive(SERVED)),
