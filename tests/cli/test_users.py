@@ -262,6 +262,9 @@ def test_the_shell_completes_clients_of_a_clone(root: Path, clone: Path):
         request = {"_PGAAS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": position}
         ran = run_process(cwd=root, env=request | {"PGAAS_USERS": "" if "--users" in words else "../values"})
         assert ran.out.split() == ["ic1", "is1"], words
+    words = "pgaas psql --users ../values --ins ic1 --env prod --role "
+    request = {"_PGAAS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()))}
+    assert "report_user" in run_process(cwd=root, env=request).out.split()
 
 
 def options_of(name: str) -> set[str]:

@@ -118,10 +118,10 @@ def databases(given: Mapping[str, Any], incomplete: str) -> list[str]:
 
 
 def _user_file(given: Mapping[str, Any]) -> Any:
-    root, ins, env = _root(given), given.get("ins"), given.get("env")
-    if root is None or not ins or not env:
+    users, ins, env = _users(given), given.get("ins"), given.get("env")
+    if users is None or not ins or not env:
         return None
-    folder = root / "confs" / "users" / str(ins) / (env if env in FIXED else f"hp/{env}")
+    folder = users / str(ins) / (env if env in FIXED else f"hp/{env}")
     return _yaml(folder / "databases.yaml")
 
 

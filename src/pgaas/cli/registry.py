@@ -92,7 +92,7 @@ GROUPS = {
     },
 }
 # All other commands with --root get --users too: these read nothing of the clients.
-WITHOUT_USERS = frozenset({"clean", "schema"})
+WITHOUT_USERS = frozenset({"clean", "package", "schema"})
 SUMMARIES = {name: summary for commands in COMMANDS.values() for name, summary in commands.items()}
 
 
