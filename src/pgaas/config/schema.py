@@ -70,6 +70,7 @@ def _describe(model: type[BaseModel], part: dict[str, Any]) -> None:
     texts = field_texts(model)
     for name, field in model.model_fields.items():
         key = field.alias or camel_case(name)
+        assert name in texts, f"say below {model.__name__}.{name} what it is for"
         text = {"title": _title(name), "description": texts[name]}
         part["properties"][key] = {**text, **_without_titles(part["properties"][key])}
 

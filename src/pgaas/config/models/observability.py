@@ -90,7 +90,9 @@ class ServiceAccount(FileModel):
     """
 
     namespace: DnsLabel | None = None
+    """The namespace of the account; by default the first of a datacenter's monitoringNamespaces."""
     name: DnsName = "otel-collector"
+    """The name of the account."""
 
 
 class RemoteWrite(FileModel):
@@ -112,6 +114,7 @@ class OtelCollector(FileModel):
     """What is between instances, operator and Prometheus; the operator's pods are discovered."""
 
     service_account: ServiceAccount = unset(ServiceAccount)
+    """What the collector runs as: clients' namespaces let it see their pods."""
     scrape: Scrape = unset(Scrape)
     """How instances are asked."""
     operator_tls: bool = False
