@@ -18,7 +18,6 @@ USER = "confs/users/ic1/local/databases.yaml"
 BACKUP = "confs/admin/local/backup.yaml"
 MAX_CONNECTIONS = 'max_connections: "50"'
 PGADMIN = "requests: { memory: 192Mi, cpu: 10m }\n    limits: { memory: 768Mi"
-PATCHED = {"extension_destdir"}
 
 
 @dataclass(frozen=True)
@@ -220,4 +219,6 @@ def test_the_table_of_parameters_is_the_live_servers(
     rows = lab.superuser("select lower(name), context from pg_settings where name not like '%.%'")
     said = dict(line.split("|") for line in rows.splitlines())
     known = read(FILE)[17][1]
-    assert {name for name in said if known.get(name) != said[name]} <= PATCHED
+    # What a later minor release or the distribution has added is unknown to a review, which says so.
+    assert {name for name in said if known.get(name, said[name]) != said[name]} == set()
+    assert len(known.keys() & said.keys()) > 300

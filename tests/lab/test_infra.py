@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.lab.conftest import copy_root
 from tests.lab.support import CONTEXTS, Lab, Pgaas, storage, wait_until
 
@@ -110,7 +111,17 @@ def test_objects_outlive_the_pod_that_serves_them(lab: Lab, infra: Pgaas) -> Non
         lab.kubectl("-n", SPACE, "rollout", "status", target, "--timeout", "120s")
         (after,) = lab.items("pod", SPACE, *selector)
         assert after["metadata"]["uid"] != before["metadata"]["uid"]
-        assert client.get_object(Bucket="ic1-backups", Key=KEY)["Body"].read() == content
+
+        def answered() -> bytes | None:
+            # It answers before it has found its volumes again.
+            try:
+                read: bytes = client.get_object(Bucket="ic1-backups", Key=KEY)["Body"].read()
+            except ClientError:
+                return None
+            return read
+
+        wait_until("the object", lambda: answered() is not None)
+        assert answered() == content
     finally:
         client.delete_object(Bucket="ic1-backups", Key=KEY)
 
