@@ -23,6 +23,7 @@ from typing import IO, Any, Literal
 
 from pgaas.errors import TimedOut, ToolFailed, ToolMissing
 from pgaas.tools.mask import Mask
+from pgaas.tools.signals import signals_held
 
 Stream = Literal["stdout", "stderr"]
 OnLine = Callable[[Stream, str], None]
@@ -178,18 +179,16 @@ def _popen(
     **options: Any,
 ) -> subprocess.Popen[bytes]:
     """Start a program that is reaped when the stack is left."""
-    # In two steps: a signal may come when the program runs and Popen has not said so yet; it must not stay.
-    process = subprocess.Popen.__new__(subprocess.Popen)
-    process.pid = process.returncode = None  # type: ignore[assignment]
-    stack.callback(reap, process)
-    try:
-        process.__init__(argv, executable=program, **options)  # type: ignore[misc]
-    except OSError as exception:
-        raise ToolMissing(
-            f"{argv[0]} cannot be started: {exception.strerror or exception}",
-            where=program,
-            next_step="reinstall it for this machine; `pgaas check-tools` lists what is needed",
-        ) from exception
+    with signals_held():
+        try:
+            process = subprocess.Popen(argv, executable=program, **options)
+        except OSError as exception:
+            raise ToolMissing(
+                f"{argv[0]} cannot be started: {exception.strerror or exception}",
+                where=program,
+                next_step="reinstall it for this machine; `pgaas check-tools` lists what is needed",
+            ) from exception
+        stack.callback(reap, process)
     return process
 
 

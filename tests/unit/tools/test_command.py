@@ -288,14 +288,16 @@ def alive(pid: int) -> bool:
 
 
 def test_a_signal_at_the_very_start_leaves_no_program(monkeypatch: pytest.MonkeyPatch):
-    """Popen may be left after the program has started and before it says so."""
+    """The signal comes when the program runs already and Popen does not know its pid yet."""
     begun: list[int] = []
     start = subprocess.Popen.__init__
 
     def interrupted(self: subprocess.Popen[bytes], *arguments: object, **options: object) -> None:
         start(self, *arguments, **options)
         begun.append(self.pid)
-        raise KeyboardInterrupt
+        del self.pid
+        signal.raise_signal(signal.SIGINT)
+        self.pid = begun[-1]
 
     monkeypatch.setattr(subprocess.Popen, "__init__", interrupted)
     with pytest.raises(KeyboardInterrupt):
