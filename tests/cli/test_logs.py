@@ -27,13 +27,23 @@ ONE, TWO = "local-ic1-local1-1", "local-ic1-local1-2"
 PATIENCE = 60.0
 
 
-# What is logged here was logged a while ago, and within the time that is shown by default.
-BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=300)
 LATER = 1000.0
 
 
+class Began:
+    """When a test's logs begin: a while ago, and within the time that is shown by default."""
+
+    at = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def began() -> None:
+    # Anew for each test: the module may have been read long before.
+    Began.at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=300)
+
+
 def stamp(seconds: float) -> str:
-    return f"{BASE + timedelta(seconds=int(seconds)):%Y-%m-%dT%H:%M:%S}.{round(seconds % 1 * 10**9):09d}Z"
+    return f"{Began.at + timedelta(seconds=int(seconds)):%Y-%m-%dT%H:%M:%S}.{round(seconds % 1 * 10**9):09d}Z"
 
 
 def shown_at(seconds: float) -> str:
