@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from pgaas.config.checks_dns import check_dns
 from pgaas.config.checks_stores import check_directory, check_stores
-from pgaas.config.directory import CLIENT_CODE
 from pgaas.config.environments import (
+    CLIENT_CODE,
     RESERVED_CODES,
     SHARED_ENVIRONMENT,
     code_problem,

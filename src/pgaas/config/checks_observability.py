@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from pgaas.config.collector import LOCAL_NAMESPACE
+from pgaas.config.environments import LOCAL, LOCAL_NAMESPACE
 from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.models.observability import ObservabilityFile
 
-LOCAL = "local"
 Finding = tuple[tuple[str | int, ...], str]
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pgaas.config.environments import LOCAL, LOCAL_NAMESPACE
 from pgaas.config.resolved import Collector
 
 if TYPE_CHECKING:
     from pgaas.config.admin import AdminEnvironment
-
-LOCAL = "local"
-# Where helmfile.yaml installs it in local.
-LOCAL_NAMESPACE = "local-infra"
 
 
 def collector_of(admin: AdminEnvironment, dc: str) -> Collector | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pgaas.config.environments import CLIENT_CODE
 from pgaas.config.models.clients import Client
 from pgaas.config.models.postgresql import Pgadmin
 from pgaas.config.resolved import Directory
 
 if TYPE_CHECKING:
     from pgaas.config.admin import AdminEnvironment
-
-CLIENT_CODE = "{ins}"
 
 
 def directory_of(

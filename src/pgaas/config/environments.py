@@ -9,12 +9,17 @@ from typing import NamedTuple
 from pgaas.config.naming import CLUSTER_NAME_LIMIT, Target, cluster_name, namespace
 from pgaas.errors import UsageError
 
-FIXED_ENVIRONMENTS = ("local", "perf", "pprod", "prod")
+LOCAL = "local"
+FIXED_ENVIRONMENTS = (LOCAL, "perf", "pprod", "prod")
 SHARED_ENVIRONMENT = "hp"
-TEAM_ENVIRONMENTS = ("local", SHARED_ENVIRONMENT, "perf", "pprod", "prod")
+TEAM_ENVIRONMENTS = (LOCAL, SHARED_ENVIRONMENT, "perf", "pprod", "prod")
 ADMIN_FOLDER = PurePosixPath("confs/admin")
 USERS_FOLDER = PurePosixPath("confs/users")
 USER_FILE = "databases.yaml"
+# Where helmfile.yaml installs what local needs.
+LOCAL_NAMESPACE = "local-infra"
+# Stands for the client's code in a directory's search filter.
+CLIENT_CODE = "{ins}"
 
 # No '-' in INS and ENV: a-b in c and a in b-c would share a namespace.
 CODE = re.compile(r"[a-z][a-z0-9]*")
@@ -23,7 +28,7 @@ DATACENTER = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
 GENERATION_LIKE = re.compile(r".*-g[0-9]+")
 # kube-… are Kubernetes' own namespaces, and pgaas-admins is the group of the platform team.
 RESERVED_CODES = frozenset({"kube", "admins"})
-FOREIGN_NAMESPACES = frozenset({"local-infra", "cnpg-system", "cert-manager", "external-dns"})
+FOREIGN_NAMESPACES = frozenset({LOCAL_NAMESPACE, "cnpg-system", "cert-manager", "external-dns"})
 
 
 class Environment(NamedTuple):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pgaas.config.environments import LOCAL
 from pgaas.config.load import parse_document
 from pgaas.errors import KubernetesError
 from pgaas.kube.client import Api
 from pgaas.kube.resources import CONFIG_MAP, Object, dig
-from pgaas.operations.infra import LOCAL
 from pgaas.operations.subject import Subject
 
 # As local-infra/observability calls it.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pgaas.config.environments import resolve_environment
+from pgaas.config.environments import LOCAL, resolve_environment
 from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
 from pgaas.config.targets import find_targets
@@ -22,7 +22,6 @@ from pgaas.render.write import write_values
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-LOCAL = "local"
 THREADS = 4
 QUEUE = 16
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pgaas.config.admin import AdminEnvironment, ConfigCache
-from pgaas.config.environments import known, nearest
+from pgaas.config.environments import LOCAL, LOCAL_NAMESPACE, known, nearest
 from pgaas.config.models.clients import Client
 from pgaas.config.models.datacenters import Datacenter
 from pgaas.config.models.openldap import OpenldapFile
@@ -21,10 +21,8 @@ from pgaas.kube.resources import NODE, SERVICE, STORAGE_CLASS, Object, dig, name
 from pgaas.operations.progress import Progress
 from pgaas.tools.s3 import Bucket, Keys, Place
 
-LOCAL = "local"
 PART_OF = "app.kubernetes.io/part-of"
 MADE = {PART_OF: "pgaas", "pgaas.io/made-by": "infra-install"}
-INFRA_NAMESPACE = "local-infra"
 ISSUER_FILE = Path("manifests/cert-manager-ca.yaml")
 CLASS_FILE = Path("manifests/local-storage-class.yaml")
 DNS_SERVICE, DNS_PORT = "pgaas-dns", 30053
@@ -53,9 +51,9 @@ class Release:
 CERT_MANAGER = Release("cert-manager", "cert-manager", "cert-manager", image="cert-manager-controller")
 OPERATOR = Release("cnpg", "cnpg-system", "CloudNativePG", image="cloudnative-pg")
 PLUGIN = Release("plugin-barman-cloud", "cnpg-system", "Barman Cloud plugin", image="plugin-barman-cloud")
-SEAWEEDFS = Release("seaweedfs", INFRA_NAMESPACE, "SeaweedFS", first_only=True)
-OPENLDAP = Release("openldap", INFRA_NAMESPACE, "OpenLDAP")
-OBSERVABILITY = Release("pgaas-observability", INFRA_NAMESPACE, "observability")
+SEAWEEDFS = Release("seaweedfs", LOCAL_NAMESPACE, "SeaweedFS", first_only=True)
+OPENLDAP = Release("openldap", LOCAL_NAMESPACE, "OpenLDAP")
+OBSERVABILITY = Release("pgaas-observability", LOCAL_NAMESPACE, "observability")
 # In the order in which each can be installed.
 RELEASES = (CERT_MANAGER, OPERATOR, PLUGIN, SEAWEEDFS, OPENLDAP, OBSERVABILITY)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgaas.config.environments import LOCAL, LOCAL_NAMESPACE
 from pgaas.errors import PgaasError, RefusedAsUnsafe, TimedOut, UsageError
 from pgaas.kube.client import Api
 from pgaas.kube.difference import parse_manifest
@@ -35,8 +36,6 @@ from pgaas.kube.wait import Ending, Item, Seen, wait_for
 from pgaas.kube.workloads import namespace_of
 from pgaas.operations.infra import (
     CERT_MANAGER,
-    INFRA_NAMESPACE,
-    LOCAL,
     MADE,
     OPERATOR,
     RELEASES,
@@ -108,7 +107,7 @@ def plan_deletion(root: Path, env: str = LOCAL, dc: str | None = None) -> Plan:
                 doubts.append(f"{site.dc}: {theirs.place} is not from pgaas: it stays")
             elif record:
                 goes.append(f"{site.dc}: {release.title} (revision {record.revision}, {record.status})")
-        for claim in api.find(VOLUME_CLAIM, INFRA_NAMESPACE):
+        for claim in api.find(VOLUME_CLAIM, LOCAL_NAMESPACE):
             size = dig(claim, "spec", "resources", "requests", "storage", default="")
             goes.append(f"{site.dc}: volume {name_of(claim)} ({size})")
         if CERT_MANAGER not in our_kinds(api).values():
@@ -275,13 +274,13 @@ def _uninstall(site: Site, release: Release, progress: Progress) -> str:
 
 def _volumes(site: Site, timeout: float, everywhere: Everywhere, say: Say) -> str:
     api = site.api()
-    claims = [name_of(claim) for claim in api.find(VOLUME_CLAIM, INFRA_NAMESPACE)]
+    claims = [name_of(claim) for claim in api.find(VOLUME_CLAIM, LOCAL_NAMESPACE)]
     for name in claims:
-        api.delete(VOLUME_CLAIM, name, INFRA_NAMESPACE)
+        api.delete(VOLUME_CLAIM, name, LOCAL_NAMESPACE)
 
     def left() -> list[str]:
         held = [name_of(volume) for volume in _our_volumes(api) if dig(volume, *RECLAIM_POLICY) == "Delete"]
-        return [name_of(claim) for claim in api.find(VOLUME_CLAIM, INFRA_NAMESPACE)] + held
+        return [name_of(claim) for claim in api.find(VOLUME_CLAIM, LOCAL_NAMESPACE)] + held
 
     _wait_gone(api, "volumes", left, timeout, everywhere, say)
     return f"removed {', '.join(claims)}" if claims else "none"
@@ -291,7 +290,7 @@ def _our_volumes(api: Api) -> list[Object]:
     return [
         volume
         for volume in api.find(VOLUME)
-        if dig(volume, "spec", "claimRef", "namespace") == INFRA_NAMESPACE
+        if dig(volume, "spec", "claimRef", "namespace") == LOCAL_NAMESPACE
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgaas.config.endpoints import ENDPOINT, RESOLVER, Key, Written, write_endpoints
+from pgaas.config.environments import LOCAL
 from pgaas.errors import KubernetesError, TimedOut, ToolFailed, UsageError
 from pgaas.kube.difference import parse_manifest
 from pgaas.kube.resources import (
@@ -27,7 +28,6 @@ from pgaas.operations.infra import (
     COREDNS_PODS,
     DNS_PORT,
     DNS_SERVICE,
-    LOCAL,
     MADE,
     RELEASES,
     SEAWEEDFS,

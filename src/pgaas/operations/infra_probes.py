@@ -9,12 +9,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+from pgaas.config.environments import LOCAL, LOCAL_NAMESPACE
 from pgaas.config.models.clients import Client
 from pgaas.errors import KubernetesError, NotHealthy, PgaasError, ToolFailed
 from pgaas.kube.client import Api
 from pgaas.kube.resources import CERTIFICATE, POD, SECRET, SERVICE, Object, condition, dig, is_true, name_of
 from pgaas.kube.wait import Ending, Item, Seen, wait_for
-from pgaas.operations.infra import INFRA_NAMESPACE, LOCAL, Infra, Site, client_keys, load_infra
+from pgaas.operations.infra import Infra, Site, client_keys, load_infra
 from pgaas.render.infra import ldap_user
 from pgaas.tools.ldap import Directory
 from pgaas.tools.s3 import Bucket
@@ -146,7 +147,7 @@ def certificate_is_issued(site: Site, timeout: float) -> str:
     wanted = {
         "apiVersion": CERTIFICATE.api_version,
         "kind": CERTIFICATE.kind,
-        "metadata": {"name": CERTIFICATE_NAME, "namespace": INFRA_NAMESPACE},
+        "metadata": {"name": CERTIFICATE_NAME, "namespace": LOCAL_NAMESPACE},
         "spec": {
             "secretName": CERTIFICATE_NAME,
             "commonName": CERTIFICATE_NAME,
@@ -160,12 +161,12 @@ def certificate_is_issued(site: Site, timeout: float) -> str:
     try:
         api.apply(wanted)
         _wait_issued(api, timeout)
-        secret = api.get(SECRET, CERTIFICATE_NAME, INFRA_NAMESPACE)
+        secret = api.get(SECRET, CERTIFICATE_NAME, LOCAL_NAMESPACE)
         return _chained(secret)
     finally:
         with suppress(PgaasError):
-            api.delete(CERTIFICATE, CERTIFICATE_NAME, INFRA_NAMESPACE)
-            api.delete(SECRET, CERTIFICATE_NAME, INFRA_NAMESPACE)
+            api.delete(CERTIFICATE, CERTIFICATE_NAME, LOCAL_NAMESPACE)
+            api.delete(SECRET, CERTIFICATE_NAME, LOCAL_NAMESPACE)
 
 
 def metrics_arrive(infra: Infra, site: Site, timeout: float) -> str:
@@ -177,12 +178,12 @@ def metrics_arrive(infra: Infra, site: Site, timeout: float) -> str:
     service = f"http:{PROMETHEUS}:{PROMETHEUS_PORT}"
     up = f'up{{dc="{site.dc}"}}'
     query = urlencode({"query": f"count by (job) ({up} == 1 and time() - timestamp({up}) < {FRESH_SECONDS})"})
-    path = f"/api/v1/namespaces/{INFRA_NAMESPACE}/services/{service}/proxy/api/v1/query?{query}"
+    path = f"/api/v1/namespaces/{LOCAL_NAMESPACE}/services/{service}/proxy/api/v1/query?{query}"
 
     def probe() -> Seen:
         answer = first.api().raw(path)
         if answer is None:
-            raise NotHealthy(f"{first.dc} has no Service {INFRA_NAMESPACE}/{PROMETHEUS}")
+            raise NotHealthy(f"{first.dc} has no Service {LOCAL_NAMESPACE}/{PROMETHEUS}")
         found = dig(answer, "data", "result", default=[])
         jobs = {str(dig(each, "metric", "job")): str(dig(each, "value", 1)) for each in found}
         seen = ", ".join(f"{job} {count}" for job, count in sorted(jobs.items()))
@@ -228,7 +229,7 @@ def _behind(api: Api, name: str, namespace: str, port: int) -> tuple[Object, int
 
 def _wait_issued(api: Api, timeout: float) -> None:
     def probe() -> Seen:
-        found = api.get(CERTIFICATE, CERTIFICATE_NAME, INFRA_NAMESPACE)
+        found = api.get(CERTIFICATE, CERTIFICATE_NAME, LOCAL_NAMESPACE)
         detail = condition(found, "Ready").get("message", "not looked at yet")
         return Seen((Item("certificate", is_true(found, "Ready"), detail),))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgaas.config.environments import LOCAL
 from pgaas.errors import PgaasError
 from pgaas.kube.client import Api
 from pgaas.kube.difference import parse_manifest
@@ -14,7 +15,6 @@ from pgaas.kube.resources import CLUSTER_ISSUER, condition, is_true
 from pgaas.kube.wait import Item
 from pgaas.kube.workloads import look_at_all
 from pgaas.operations.infra import (
-    LOCAL,
     SEAWEEDFS,
     Everywhere,
     Infra,

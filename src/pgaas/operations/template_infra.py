@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pgaas.config.environments import LOCAL
 from pgaas.config.targets import default_datacenter
-from pgaas.operations.infra import LOCAL, require_local
+from pgaas.operations.infra import require_local
 from pgaas.operations.progress import Progress, step
 from pgaas.render.infra import write_infra
 from pgaas.tools import command, helmfile

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal, cast
 
+from pgaas.config.environments import LOCAL
 from pgaas.config.models.postgresql import ResourceAmounts
 from pgaas.config.models.postgresql import Resources as ConfiguredResources
 from pgaas.config.naming import (
@@ -29,9 +30,9 @@ from pgaas.config.resolved import ResolvedClient
 from pgaas.render import access, topology
 from pgaas.render.pgadmin import pgadmin
 from pgaas.render.pgadmin_values import NoPgadmin, Pgadmin
+from pgaas.render.shapes import AllowedNetwork, Resources, TargetValues, TeamEnvironment
 from pgaas.render.values import (
     S3,
-    AllowedNetwork,
     CatalogImage,
     Certificates,
     Cluster,
@@ -42,17 +43,13 @@ from pgaas.render.values import (
     Monitoring,
     NetworkPolicy,
     Rbac,
-    Resources,
     Restore,
     ScheduledBackup,
     ServerCertificate,
     Service,
     Storage,
-    TargetValues,
-    TeamEnvironment,
 )
 
-LOCAL = "local"
 # While PostgreSQL waits for its clients to leave, it lets no new one in. Connection pools never leave: the
 # operator's default of 180 s would be three minutes without writes at every restart.
 SMART_SHUTDOWN_SECONDS = 5

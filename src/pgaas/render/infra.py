@@ -7,6 +7,7 @@ from typing import Any
 
 from pgaas.config.admin import ConfigCache
 from pgaas.config.checks_stores import bind_user
+from pgaas.config.environments import LOCAL
 from pgaas.config.models.clients import Client
 from pgaas.config.models.openldap import OpenldapFile
 from pgaas.config.models.seaweedfs import SeaweedfsFile
@@ -14,7 +15,6 @@ from pgaas.render.dump import dump_plain
 from pgaas.render.infra_observability import observability_values, write_local
 from pgaas.render.write import GENERATED_FOLDER, write_text
 
-LOCAL = "local"
 INFRA_FOLDER = GENERATED_FOLDER / "local-infra"
 
 

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from pgaas.config.admin import AdminEnvironment, ConfigCache
 from pgaas.config.collector import collector_of
+from pgaas.config.environments import LOCAL
 from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.models.observability import ObservabilityFile
 from pgaas.config.naming import Target, cluster_name, namespace
 from pgaas.render.dump import dump_plain
 from pgaas.render.write import GENERATED_FOLDER, write_text
 
-LOCAL = "local"
 # Where collectors of other datacenters reach the first one's Prometheus.
 PROMETHEUS_NODE_PORT = 30090
 WRITE_PATH = "/api/v1/write"

@@ -31,7 +31,8 @@ from pgaas.render.pgadmin_values import (
 
 if TYPE_CHECKING:
     from pgaas.config.resolved import Directory, ResolvedClient
-    from pgaas.render.values import Dns, NetworkPolicy, Resources, Service, TargetValues
+    from pgaas.render.shapes import Resources, TargetValues
+    from pgaas.render.values import Dns, NetworkPolicy, Service
 
 PRIMARY = "primary"
 MAINTENANCE_DB = "postgres"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pgaas.render.values import (
+from pgaas.render.shapes import (
     AllowedNetwork,
     DnsName,
     Duration,

@@ -18,6 +18,7 @@ from pgaas.config.resolved import ResolvedClient
 from pgaas.config.restored import label_value
 from pgaas.render.build import build_values
 from pgaas.render.pgadmin_values import NoPgadmin
+from pgaas.render.shapes import Values
 from pgaas.render.topology import BOOTSTRAP_DATABASE, BOOTSTRAP_OWNER
 from pgaas.render.values import (
     Bootstrap,
@@ -28,7 +29,6 @@ from pgaas.render.values import (
     ObjectStore,
     Restore,
     Storage,
-    Values,
 )
 
 Part = TypeVar("Part", bound=Values)

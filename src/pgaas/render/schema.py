@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from pgaas.render import pgadmin_values, values
+from pgaas.render import pgadmin_values, shapes, values
 
 SCHEMA_FILE = Path("charts/core/values.schema.json")
 # What Helm adds by itself: to the chart's values, and to those of a chart inside it.
@@ -23,11 +23,10 @@ SUBCHARTS = ("Pgadmin", "NoPgadmin")
 def values_models() -> dict[str, type[BaseModel]]:
     """Return a model of each class of values, whose fields are the keys of the file."""
     models: dict[str, type[BaseModel]] = {}
-    shapes = vars(values) | vars(pgadmin_values)
-    # What holds all others is the last.
-    shapes["GeneratedValues"] = shapes.pop("GeneratedValues")
-    for name, shape in shapes.items():
-        if isinstance(shape, type) and issubclass(shape, values.Values) and shape is not values.Values:
+    # In the order in which they need each other: what holds all others is the last.
+    named = vars(shapes) | vars(pgadmin_values) | vars(values)
+    for name, shape in named.items():
+        if isinstance(shape, type) and issubclass(shape, shapes.Values) and shape is not shapes.Values:
             hints = get_type_hints(shape, localns=models, include_extras=True)
             fields: dict[str, Any] = {
                 key: (hints[field], getattr(shape, field, ...)) for field, key in shape.keys.items()

@@ -13,6 +13,7 @@ from pgaas.config.naming import (
     side_fqdn,
 )
 from pgaas.config.resolved import ResolvedClient
+from pgaas.render.shapes import Resources
 from pgaas.render.values import (
     Bootstrap,
     EnvironmentVariable,
@@ -20,7 +21,6 @@ from pgaas.render.values import (
     ObjectStore,
     Plugin,
     Replication,
-    Resources,
 )
 
 # Not a client's database: the operator would make one called `app` otherwise. Clients' are Database objects.
