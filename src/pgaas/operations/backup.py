@@ -11,6 +11,7 @@ from pgaas.kube.client import Api
 from pgaas.kube.resources import BACKUP, Object, dig, name_of
 from pgaas.kube.snapshot import BACKUP_DONE, BACKUP_FAILED, HEALTHY, Snapshot
 from pgaas.kube.wait import Item, Seen, Waited, wait_for
+from pgaas.operations.backup_hurry import Hurry
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject
 
@@ -62,10 +63,14 @@ def follow_backup(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Waited:
-    """Wait until a Backup has completed, has failed or is not there any more."""
+    """Wait until a Backup has completed, has failed or is not there any more; help its checkpoint on."""
+    hurry = Hurry(api, clock)
 
     def look() -> Seen:
-        return backup_state(api.get(BACKUP, name, subject.namespace), name)
+        backup = api.get(BACKUP, name, subject.namespace)
+        if backup:
+            hurry(backup)
+        return backup_state(backup, name)
 
     return wait_for(
         look,
@@ -106,11 +111,17 @@ class FirstBackup:
         self._subject = subject
         self._progress = progress
         self._clock = clock
+        self._hurry = Hurry(api, clock)
         self._healthy_since: float | None = None
         self._asked = False
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """Ask for one backup, once, when the cluster could make one and none is done or under way."""
+        """Ask for one backup, once, when the cluster could make one and none is done or under way.
+
+        One that is under way is helped on: new databases have left many pages to write.
+        """
+        for backup in snapshot.backups:
+            self._hurry(backup)
         archiving = snapshot.condition("ContinuousArchiving").get("status") == "True"
         if self._asked or snapshot.phase != HEALTHY or not archiving:
             self._healthy_since = None
