@@ -108,6 +108,7 @@ def _checks(
         "issuer": lambda: [preflight_cluster.issuer(subject, api)],
         "storage class": lambda: [preflight_cluster.storage_class(subject, api)],
         "namespace": lambda: [preflight_live.namespace(subject, state)],
+        "datacenter": lambda: [preflight_live.datacenter(subject, api, state)],
         "release": lambda: [preflight_live.release(subject, api, state)],
         "live cluster": lambda: preflight_live.unchanged_identity(subject, live),
         "pgadmin": lambda: preflight_pgadmin.given(subject, api),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pgaas.errors import RefusedAsUnsafe
 from pgaas.kube.client import Api
 from pgaas.kube.release import latest_release
-from pgaas.kube.resources import Object, dig
+from pgaas.kube.resources import CLUSTER, Object, dig, name_of
 from pgaas.kube.snapshot import major_of, server_name
 from pgaas.operations.rows import Row
 from pgaas.operations.subject import Subject
@@ -23,6 +23,38 @@ def namespace(subject: Subject, state: str) -> Row:
             "run the same command again when it is gone",
         )
     return Row("namespace", "ok", f"{subject.namespace} {'exists' if state else 'will be made'}")
+
+
+def datacenter(subject: Subject, api: Api, state: str) -> Row:
+    """Check that this is the datacenter that is meant: none other's cluster of this client lives in it."""
+    dc = subject.target.dc
+    found = api.find(CLUSTER, subject.namespace, labels={"pgaas.io/ins": subject.target.ins}) if state else []
+    strange = {
+        name_of(each): str(other)
+        for each in found
+        if (other := dig(each, "metadata", "labels", "pgaas.io/dc")) and other != dc
+    }
+    named = subject.resolved.datacenters.datacenters[dc].kube_context
+    mend = f"correct kubeContext of {dc} in datacenters.yaml"
+    if not named:
+        mend = f"give {dc} a kubeContext in datacenters.yaml, or change to it: kubectl config use-context"
+    if strange:
+        return Row(
+            "datacenter",
+            "failed",
+            f'the context "{api.context}" is not {dc}: {", ".join(strange)} of '
+            f"{', '.join(sorted(set(strange.values())))} lives in it",
+            mend,
+            RefusedAsUnsafe,
+        )
+    if not named and len(subject.resolved.client.datacenters) > 1:
+        return Row(
+            "datacenter",
+            "warning",
+            f'no kubeContext for {dc} in datacenters.yaml: taken to be the current context, "{api.context}"',
+            mend,
+        )
+    return Row("datacenter", "ok", f'{dc} is the context "{api.context}"')
 
 
 def release(subject: Subject, api: Api, state: str) -> Row:

@@ -13,7 +13,7 @@ from tests.unit.kube.fakes import failure, path_of
 from tests.unit.operations.worlds import NAME, OPERATORS, SPACE, World
 
 from pgaas.errors import KubernetesError, PgaasError, RefusedAsUnsafe, ToolFailed, ToolMissing
-from pgaas.kube.resources import CLUSTER_ISSUER, DEPLOYMENT, NAMESPACE, SECRET, STORAGE_CLASS
+from pgaas.kube.resources import CLUSTER, CLUSTER_ISSUER, DEPLOYMENT, NAMESPACE, SECRET, STORAGE_CLASS
 from pgaas.operations import preflight as module
 from pgaas.operations import preflight_cluster, preflight_live, preflight_s3
 from pgaas.operations.preflight import Preflight, preflight, refuse
@@ -89,6 +89,13 @@ def end_namespace(world: World) -> None:
     world.server.put(NAMESPACE, {"metadata": {"name": SPACE}, "status": {"phase": "Terminating"}})
 
 
+def put_in_another_datacenter(world: World) -> None:
+    world.server.put(NAMESPACE, {"metadata": {"name": SPACE}, "status": {"phase": "Active"}})
+    labels = {"pgaas.io/ins": "ic1", "pgaas.io/env": "local", "pgaas.io/dc": "local2"}
+    metadata = {"name": "local-ic1-local2", "namespace": SPACE, "labels": labels}
+    world.server.put(CLUSTER, {"metadata": metadata, "spec": {"instances": 1}})
+
+
 Breaking = Callable[[World], None]
 BREAKS: list[tuple[Breaking, str, str, type[PgaasError]]] = [
     (break_cert_manager, "kinds of cert-manager", "certificates", KubernetesError),
@@ -101,6 +108,7 @@ BREAKS: list[tuple[Breaking, str, str, type[PgaasError]]] = [
     (lose_storage_class, "storage class", "no storage class", KubernetesError),
     (deny_writing, "s3", "may not do this", ToolFailed),
     (leave_archive, "archive", "former cluster", RefusedAsUnsafe),
+    (put_in_another_datacenter, "datacenter", "local-ic1-local2 of local2 lives in it", RefusedAsUnsafe),
     (end_namespace, "namespace", "still being deleted", KubernetesError),
 ]
 
@@ -346,3 +354,11 @@ def test_credentials_in_a_secret(world: World, data: dict[str, str] | None, says
 )
 def test_the_version_in_an_images_tag(image: str, version: tuple[int, int] | None) -> None:
     assert image_version(image) == version
+
+
+def test_a_pair_without_a_kube_context_is_warned_that_the_current_one_is_taken(world: World) -> None:
+    world.edit("admin/local/datacenters.yaml", "    kubeContext: cluster1\n", "")
+    assert len(world.subject.resolved.client.datacenters) > 1
+    [row] = [row for row in check(world).rows if row.name == "datacenter"]
+    assert row.state == "warning"
+    assert "no kubeContext for local1" in row.detail
