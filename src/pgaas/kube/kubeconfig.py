@@ -38,7 +38,7 @@ def load_kubeconfig(environ: Mapping[str, str]) -> dict[str, Any]:
         raise KubernetesError(
             "there is no kubeconfig",
             where=", ".join(str(path) for path in paths),
-            next_step='set KUBECONFIG to a kubeconfig file (for the lab: eval "$(uv run pgaas-lab env)")',
+            next_step="set KUBECONFIG to a kubeconfig file, or put one in the first of these places",
         )
     merged: dict[str, Any] = {"current-context": None, "clusters": {}, "users": {}, "contexts": {}}
     for path in existing:

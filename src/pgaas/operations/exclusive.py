@@ -51,7 +51,7 @@ def exclusive(subjects: Iterable[Subject], verb: str, progress: Progress) -> Ite
     RefusedAsUnsafe if another command holds one, KubernetesForbidden if the right to Leases is missing,
     KubernetesError if no datacenter can be reached.
     """
-    unreachable: list[KubernetesError] = []
+    unreachable: dict[str, KubernetesError] = {}
     leases: list[Lease] = []
     with ExitStack() as stack:
         made = Exclusive()
@@ -62,10 +62,11 @@ def exclusive(subjects: Iterable[Subject], verb: str, progress: Progress) -> Ite
             except KubernetesForbidden:
                 raise
             except KubernetesError as error:
-                unreachable.append(error)
-                progress.note(f"{subject.target.dc} is not locked: {error.what}")
+                unreachable[subject.target.dc] = error
         if unreachable and not leases:
-            raise unreachable[0]
+            raise next(iter(unreachable.values()))
+        for dc, why in unreachable.items():
+            progress.note(f"{dc} is not locked: {why.what}")
         made.leases = tuple(leases)
         yield made
 
