@@ -100,7 +100,7 @@ def follow_recovery(
     except KeyboardInterrupt as interrupt:
         progress.failed("interrupted")
         raise KeyboardInterrupt(
-            f"{subject.cluster} goes on by itself; {subject.command('create')} waits for it again"
+            f"{subject.cluster} is not ready yet; {subject.command('create')} sees to it, and waits again"
         ) from interrupt
     except PgaasError as error:
         progress.failed(error.what)
@@ -109,7 +109,8 @@ def follow_recovery(
         progress.finished("it takes reads and writes, and archives nothing")
         return recovery
     progress.failed(waited.ending.value)
-    if recovery.failure:
+    # A failed attempt may be followed by one that is at work.
+    if recovery.failure and waited.ending is Ending.FAILED:
         raise failed_recovery(subject, api, recovery)
     raise stuck(subject, api, waited, watcher.last)
 
