@@ -10,7 +10,7 @@ from pathlib import Path
 from pgaas.config.naming import Target
 from pgaas.config.restored import check_restored_name
 from pgaas.config.targets import find_targets
-from pgaas.errors import PgaasError
+from pgaas.errors import PgaasError, RefusedAsUnsafe
 from pgaas.kube.client import Api
 from pgaas.kube.namespace import namespace_state
 from pgaas.kube.postgres import ask_in, position
@@ -103,10 +103,12 @@ def restore(root: Path, target: Target, wanted: Wanted, choices: Choices, progre
         done = _of_plan(plan, api, resumed=False)
         if choices.dry_run:
             return replace(done, seconds=time.monotonic() - start)
-        _deploy(plan, api, state, progress)
+        _deploy(plan, api, state, progress, wanted)
     checked = None
+    trust = RestoredTrust(coming, subject, api)
+    if not choices.wait and not choices.dry_run:
+        trust.settle(progress)
     if choices.wait and not choices.dry_run:
-        trust = RestoredTrust(coming, subject, api)
         recovery = follow_recovery(coming, api, timeout=choices.timeout, progress=progress, hook=trust)
         checked = check_restored(coming, subject, api, recovery, deep=choices.deep, progress=progress)
     return replace(done, clients=own_clients(coming, api), checked=checked, seconds=time.monotonic() - start)
@@ -222,10 +224,19 @@ def _go_on(
     return done, names
 
 
-def _deploy(plan: Plan, api: Api, state: str, progress: Progress) -> None:
-    """Deploy under the client's lock, which is given back before the long wait: others may have to act."""
+def _deploy(plan: Plan, api: Api, state: str, progress: Progress, wanted: Wanted | None = None) -> None:
+    """Deploy under the client's lock, which is given back before the long wait: others may have to act.
+
+    With `wanted` the name must still be free: until the lock is held, another command may have taken it.
+    """
     trust = RestoredTrust(plan.subject, plan.source, api)
     with exclusive([plan.source], "restore", progress) as held:
+        if wanted and look_for_begun(plan.subject, api, wanted):
+            raise RefusedAsUnsafe(
+                f"{plan.subject.cluster} was begun by another command meanwhile",
+                where=f'namespace {plan.subject.namespace}, context "{api.context}"',
+                next_step="the same command again goes on with that",
+            )
         write_restored(plan.subject.root, plan.subject.target, plan.subject.values)
         held.check()
         deploy(plan.subject, api, progress, namespace=state, ready=trust)

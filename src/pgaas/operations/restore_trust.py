@@ -8,8 +8,11 @@ from pgaas.errors import KubernetesError
 from pgaas.kube.client import Api
 from pgaas.kube.resources import SECRET, Object, dig
 from pgaas.kube.trust import pem_of, unique
+from pgaas.kube.wait import Ending, Item, Seen, wait_for
+from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject
 from pgaas.operations.trust import KEY, RELOAD, authorities_in
+from pgaas.operations.trust_sync import OWN_SECONDS
 
 
 class RestoredTrust:
@@ -29,6 +32,18 @@ class RestoredTrust:
         if not self.written:
             self.written = self._write()
         return self.written
+
+    def settle(self, progress: Progress) -> None:
+        """Wait for its own CA, and write the bundle: nobody else does, and without it nothing goes on."""
+
+        def look() -> Seen:
+            return Seen((Item("bundle", self()),))
+
+        if wait_for(look, timeout=OWN_SECONDS, on_change=lambda _: None).ending is not Ending.SUCCEEDED:
+            subject = self._subject
+            progress.note(
+                f"{subject.cluster} waits for its bundle of client CAs: {subject.command('create')} writes it"
+            )
 
     def _write(self) -> bool:
         subject, source, api = self._subject, self._source, self._api

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -15,11 +16,13 @@ from tests.unit.operations.told import Told
 from tests.unit.operations.worlds import NAME, SPACE, TRUE, World
 from tests.unit.tools.archives import NOW
 
-from pgaas.errors import NotHealthy, RefusedAsUnsafe, UsageError
+from pgaas.errors import NotHealthy, RefusedAsUnsafe, TimedOut, UsageError
 from pgaas.kube.resources import CLUSTER, CONFIG_MAP, JOB, POD, SECRET, SERVICE, VOLUME_CLAIM
 from pgaas.kube.trust import read_authorities
 from pgaas.operations import restore as module
+from pgaas.operations import restore_trust
 from pgaas.operations.delete import delete, plan_deletion
+from pgaas.operations.exclusive import exclusive
 from pgaas.operations.restore import Choices
 from pgaas.operations.restore_remove import check_confirmation, plan_removal, remove
 
@@ -187,6 +190,47 @@ def test_another_restore_under_a_name_that_is_there_is_refused(
         made.restore(**other)
 
 
+def test_what_another_command_began_meanwhile_is_not_overwritten(
+    made: RestoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.restore(latest=True)
+    begun = {path: made.world.server.objects.pop(path) for path in list(made.world.server.objects) if NEW in path}
+    made.world.commands.clear()
+
+    @contextmanager
+    def late(*arguments: Any) -> Iterator[Any]:
+        with exclusive(*arguments) as held:
+            made.world.server.objects.update(begun)
+            yield held
+
+    monkeypatch.setattr(module, "exclusive", late)
+    with pytest.raises(RefusedAsUnsafe, match="is there already, restored to latest"):
+        made.restore()
+    for path in begun:
+        del made.world.server.objects[path]
+    with pytest.raises(RefusedAsUnsafe, match="begun by another command meanwhile"):
+        made.restore(latest=True)
+    assert made.world.commands == []
+    assert made.values["restore"]["request"].startswith("latest")
+
+
+def test_without_waiting_it_still_gets_the_bundle_that_it_waits_for(
+    made: RestoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.restore(Choices(wait=False))
+    assert path_of(SECRET, SPACE, BUNDLE) in made.world.server.objects
+    del made.world.server.objects[path_of(SECRET, SPACE, BUNDLE)]
+    assert made.restore(Choices(wait=False)).resumed
+    assert path_of(SECRET, SPACE, BUNDLE) in made.world.server.objects
+    # What cert-manager has not made yet cannot be written: it is said.
+    del made.world.server.objects[path_of(SECRET, SPACE, BUNDLE)]
+    del made.world.server.objects[path_of(SECRET, SPACE, f"{NEW}-client-ca")]
+    monkeypatch.setattr(restore_trust, "OWN_SECONDS", 0.0)
+    told = Told()
+    made.restore(Choices(wait=False), told)
+    assert "waits for its bundle of client CAs" in told.text
+
+
 def test_a_helm_that_was_killed_is_taken_up_with_the_backup_that_was_chosen(made: RestoreWorld) -> None:
     made.restore(latest=True)
     made.make(NEW, status="failed")
@@ -278,6 +322,14 @@ def test_one_failed_attempt_is_waited_out_and_a_second_is_told(made: RestoreWorl
     failed_pod(made, said("FATAL", "could not restore file again"), name="two")
     with pytest.raises(NotHealthy, match="could not restore file"):
         made.restore()
+
+
+def test_one_failed_attempt_is_no_failure_when_the_time_is_up(made: RestoreWorld) -> None:
+    made.phase = "Setting up primary"
+    failed_pod(made, said("FATAL", "could not restore file"))
+    with pytest.raises(TimedOut, match="is not healthy after") as caught:
+        made.restore(Choices(timeout=0.0))
+    assert "--remove" not in caught.value.next_step
 
 
 def test_a_job_that_was_given_up_is_told(made: RestoreWorld) -> None:
