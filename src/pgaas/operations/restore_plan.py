@@ -133,7 +133,8 @@ def _base_in(catalog: Catalog, wanted: Wanted, until: datetime | None) -> Recove
     if wanted.backup_id:
         named = catalog.backup_named(wanted.backup_id)
         return next((each for each in usable if named and each.backup.id == named.id), None)
-    return usable[0] if usable else None
+    # All that the archive holds is on the newest timeline.
+    return next((each for each in usable if not each.chain.astray), None)
 
 
 def _to_come(moment: datetime, now: datetime, found: list[Found]) -> UsageError:

@@ -34,6 +34,7 @@ class Chain:
     `problem` says in words what keeps a recovery from the newest WAL besides gaps; `note` how sure this is.
     `settled` is when the first segment behind what is missing was written: uploads overtake one another, and
     a replica archives the history of a timeline minutes after its WAL, so that what is young may come yet.
+    `astray` if the newest timeline does not go through the backup: PostgreSQL refuses to follow it from there.
     """
 
     gaps: tuple[Gap, ...] = ()
@@ -41,6 +42,7 @@ class Chain:
     note: str = ""
     reached: Stored | None = None
     settled: datetime | None = None
+    astray: bool = False
 
     @property
     def complete(self) -> bool:
@@ -248,7 +250,7 @@ def chain_from(wals: ArchivedWal, base: BaseBackup, newest: Segment | None) -> C
     try:
         needed = stretches(branches, newest, begin, base.end_lsn, wals.size)
     except ValueError as error:
-        return Chain(problem=str(error), note=note, reached=wals.stored(end))
+        return Chain(problem=str(error), note=note, reached=wals.stored(end), astray=True)
     missing = gaps(needed, {each.timeline: wals.numbers(*each) for each in needed})
     if not missing:
         return Chain((), problem, note, wals.stored(newest), _written(wals, late))

@@ -47,6 +47,8 @@ class Recoverable:
         reached, ended = self.chain.reached, self.backup.end_time
         if reached is None or ended is None or reached.name[8:] < self.backup.end_wal[8:]:
             return None
+        if self.chain.astray:
+            return Window(ended, ended)
         return Window(ended, max(ended, reached.written))
 
 
@@ -69,7 +71,7 @@ class Catalog:
     @property
     def windows(self) -> tuple[Window, ...]:
         """Return the moments that can be restored to, as stretches of time that do not touch."""
-        return joined(each.window for each in self.recoverable)
+        return joined(each.window for each in self.recoverable if not each.chain.astray)
 
     @property
     def holes(self) -> tuple[Gap, ...]:
@@ -86,7 +88,11 @@ class Catalog:
     def base_for(self, moment: datetime) -> Recoverable | None:
         """Return the newest backup from which a recovery gets to a moment, or None if none does."""
         return next(
-            (each for each in self.recoverable if each.window and each.window.holds(moment)),
+            (
+                each
+                for each in self.recoverable
+                if each.window and not each.chain.astray and each.window.holds(moment)
+            ),
             None,
         )
 

@@ -14,7 +14,7 @@ from tests.unit.kube.fakes import path_of
 from tests.unit.operations.restores import FIRST, NEW, ROOT, SECOND, RestoreWorld, restore_world
 from tests.unit.operations.told import Told
 from tests.unit.operations.worlds import NAME, SPACE, TRUE, World
-from tests.unit.tools.archives import NOW
+from tests.unit.tools.archives import NOW, put_history, put_wal
 
 from pgaas.errors import NotHealthy, RefusedAsUnsafe, TimedOut, UsageError
 from pgaas.kube.resources import CLUSTER, CONFIG_MAP, JOB, POD, SECRET, SERVICE, VOLUME_CLAIM
@@ -129,6 +129,16 @@ def test_a_backups_end_is_restored_on_its_own_timeline(made: RestoreWorld) -> No
     restore = made.values["restore"]
     assert (restore["targetImmediate"], restore["targetTLI"], restore["targetTime"]) == (True, "1", "")
     assert not told_to_switch(made)
+
+
+def test_the_newest_is_on_the_newest_timeline(made: RestoreWorld) -> None:
+    """The old primary took a backup, and a standby was promoted that had not got so far."""
+    put_wal(made.world.s3, ROOT, 2, range(30, 62), every=60)
+    put_history(made.world.s3, ROOT, 2, ["1\t0/1E000060"])
+    assert made.restore(Choices(dry_run=True), latest=True).backup_id == FIRST
+    assert made.restore(Choices(dry_run=True)).backup_id == FIRST
+    assert made.restore(backup_id=SECOND).backup_id == SECOND
+    assert made.values["restore"]["targetTLI"] == "1"
 
 
 def test_after_a_deletion_the_former_lifes_archive_is_found(made: RestoreWorld) -> None:

@@ -97,6 +97,21 @@ def test_the_backup_of_a_timeline_that_was_left_reaches_the_newest_one(s3: FakeS
     assert catalog(s3).windows == (Window(ago(60), ago(1)),)
 
 
+def test_a_backup_that_the_newest_timeline_does_not_go_through_restores_its_own_end_alone(s3: FakeS3) -> None:
+    put_at(s3, "20261124T110000", 60, 3)
+    # It ended in segment 12, and timeline 2 had left in segment 10.
+    put_at(s3, "20261124T113000", 30, 12)
+    put_wal(s3, ROOT, 1, range(3, 14), until=1500)
+    put_wal(s3, ROOT, 2, range(10, 20), until=60)
+    put_history(s3, ROOT, 2, ["1\t0/A000060"])
+    found = catalog(s3)
+    assert [each.window for each in found.recoverable] == [Window(ago(30), ago(30)), Window(ago(60), ago(1))]  # type: ignore[arg-type]
+    assert found.windows == (Window(ago(60), ago(1)),)  # type: ignore[arg-type]
+    base = found.base_for(ago(30))
+    assert base
+    assert base.backup.id == "20261124T110000"
+
+
 def test_failed_and_unreadable_backups_are_listed_and_restore_nothing(s3: FakeS3) -> None:
     put_backup(s3, ROOT, "20261124T100000", info(status="FAILED", error="no space"))
     put_backup(s3, ROOT, "20261124T101000", b"\0")
