@@ -6,19 +6,18 @@ import contextlib
 import fcntl
 import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pgaas.errors import UsageError
+from pgaas.tools.signals import signals_held
 
 MEMORY = Path("/dev/shm")  # in memory: what is there reaches no disk, but for swap
 PREFIX = "pgaas-keys-"
 # A folder that nobody holds is one whose process was killed, unless it has only just been made.
 FRESH_SECONDS = 60.0
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
@@ -50,14 +49,24 @@ def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
             ) from error
         yield folder
     finally:
-        # A second signal must not leave half of it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
+        except KeyboardInterrupt:
+            # It may have come before signals were held.
+            _remove(folder)
+            raise
+        finally:
             if held >= 0:
                 os.close(held)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; a second signal must not leave half of it.
+
+    Not blocked in this thread: another one, such as a forwarded port's, would take it, and Python handle it here.
+    """
+    with signals_held():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _place() -> Path:

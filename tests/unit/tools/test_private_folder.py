@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import stat
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +74,33 @@ def test_only_what_nobody_holds_is_swept_and_only_after_a_while(
             assert (held / "tls.key").exists()
             assert not left.exists()
     assert [path.name for path in place.iterdir()] == [f"{module.PREFIX}link"]
+
+
+def test_a_second_signal_leaves_no_key_though_another_thread_takes_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove, over = shutil.rmtree, threading.Event()
+
+    def signalled(folder: Path, **options: bool) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        # Long enough for Python to see it, if it may.
+        for _ in range(100):
+            time.sleep(0.001)
+        remove(folder, **options)
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    other = threading.Thread(target=over.wait)
+    other.start()
+    monkeypatch.setattr(shutil, "rmtree", signalled)
+    try:
+        with pytest.raises(KeyboardInterrupt), private_folder({"tls.key": b"secret"}):
+            raise KeyboardInterrupt
+        assert signal.getsignal(signal.SIGTERM) is end
+    finally:
+        over.set()
+        other.join()
+        signal.signal(signal.SIGTERM, before)
+    assert list(place.iterdir()) == []
