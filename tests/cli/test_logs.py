@@ -198,6 +198,8 @@ def test_since_is_passed_on_and_previous_is_another_log(said: Logs, pgaas: Run) 
         (("--container", "nope"), "known: bootstrap-controller, plugin-barman-cloud, postgres"),
         (("--grep", "("), "no regular expression"),
         (("--since", "soon"), "is no duration"),
+        (("--since", "99999999h"), "is no duration of up to ten years"),
+        (("--since", "9" * 400), "is no duration of up to ten years"),
         (("--level", "loud"), "loud"),
     ],
 )
@@ -225,6 +227,17 @@ def test_a_log_that_cannot_be_read_keeps_no_other_from_it(said: Logs, pgaas: Run
     assert "hello" in ran.out
     assert f"note: {TWO}, postgres: " in ran.err
     assert "waiting to start" in ran.err
+
+
+def test_without_any_log_that_can_be_read_it_fails(said: Logs, pgaas: Run) -> None:
+    """A script that looks for errors must not take this for none."""
+    for pod in (ONE, TWO):
+        why = failure(403, "Forbidden", f'pods "{pod}" is forbidden: User "x" cannot get resource "pods/log"')
+        said.daily.servers[HERE].answers[f"GET {PODS}/{pod}/log"] = why
+    ran = pgaas(*ASKED, "--level", "error")
+    assert (ran.code, ran.out) == (6, "")
+    assert "pods/log" in ran.err
+    assert "nothing like that" not in ran.err
 
 
 def test_hostile_lines_do_not_command_the_terminal(said: Logs, pgaas: Run) -> None:

@@ -55,7 +55,7 @@ def logs(root: Path, target: Target, choices: Choices, note: Callable[[str], Non
     """Yield what a cluster's instances have logged, and with `follow` what they log, for ever.
 
     A log that cannot be read is told to `note`. Raise NotHealthy if there are no pods, UsageError for an
-    instance or a container that there is not.
+    instance or a container that there is not, KubernetesError if none of the logs can be read.
     """
     subject = load_subject(root, target)
     api = subject.api()
@@ -126,13 +126,19 @@ def _lines(
     since = start - timedelta(seconds=choices.since) if choices.since is not None else None
     seen: dict[Source, Seen] = {source: Seen() for source in sources}
 
+    unread: list[KubernetesError] = []
+
     def skipped(source: Source, error: KubernetesError) -> None:
+        unread.append(error)
         note(f"{source.pod}, {source.container}: {error.what}")
 
     wanted = Wanted(since, choices.previous)
     for line in merged(api, subject.namespace, sources, wanted, skipped):
         seen[line.source].note(line)
         yield line
+    if unread and len(unread) == len(sources) and not choices.follow:
+        # Silence would look as if nothing had been logged.
+        raise unread[0]
     if choices.follow:
         # Before that moment all was read; of a pod that comes later, everything is news.
         yield from follow(
