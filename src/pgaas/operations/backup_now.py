@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pgaas.config.naming import Target
-from pgaas.errors import NotHealthy, PgaasError, TimedOut
+from pgaas.errors import KubernetesConflict, NotHealthy, PgaasError, TimedOut
 from pgaas.kube.client import Api
 from pgaas.kube.resources import BACKUP, CLUSTER, Object, dig, name_of
 from pgaas.kube.snapshot import BACKUP_DONE, BACKUP_FAILED, backups_of, is_following
@@ -56,23 +56,39 @@ def backup_now(root: Path, target: Target, *, wait: bool, timeout: float, progre
     # Only that: a client's own people may take backups, and look at no certificate.
     cluster = api.get(CLUSTER, subject.cluster, subject.namespace)
     _check_able(subject, api, cluster)
-    name = under_way(backups_of(api, subject.cluster, subject.namespace, since=cluster))
-    joined = bool(name)
-    if joined:
-        progress.note(f"{name} is under way already: no second one is begun")
-    else:
-        if wait and cluster and not is_following(cluster):
-            with step(progress, "checkpoint"):
-                instance = str(dig(cluster, "status", "currentPrimary", default=""))
-                if not checkpoint(api, subject, instance):
-                    progress.note(
-                        "no checkpoint could be made first: the backup may take some minutes longer"
-                    )
-        name = start_backup(api, subject, PURPOSE)
+    name, joined = _begin(subject, api, cluster, progress, wait=wait)
     if not wait:
         return Taken(subject.cluster, name, joined, False, seconds=time.monotonic() - start)
     follow(subject, api, name, timeout=timeout, progress=progress)
     return _taken(subject, api, name, joined=joined, seconds=time.monotonic() - start)
+
+
+def _begin(
+    subject: Subject, api: Api, cluster: Object | None, progress: Progress, *, wait: bool
+) -> tuple[str, bool]:
+    """Return the Backup that is under way, and whether that was so already."""
+
+    def running() -> str:
+        return under_way(backups_of(api, subject.cluster, subject.namespace, since=cluster))
+
+    name = running()
+    if not name and wait and not is_following(cluster):
+        with step(progress, "checkpoint"):
+            instance = str(dig(cluster, "status", "currentPrimary", default=""))
+            if not checkpoint(api, subject, instance):
+                progress.note("no checkpoint could be made first: the backup may take some minutes longer")
+        # That may have taken minutes.
+        name = running()
+    if not name:
+        try:
+            return start_backup(api, subject, PURPOSE), False
+        except KubernetesConflict:
+            # Somebody asked for one in the very same second.
+            name = running()
+            if not name:
+                raise
+    progress.note(f"{name} is under way already: no second one is begun")
+    return name, True
 
 
 def under_way(backups: list[Object]) -> str:
@@ -145,6 +161,13 @@ def _taken(subject: Subject, api: Api, name: str, *, joined: bool, seconds: floa
     status = dig(api.get(BACKUP, name, subject.namespace), "status", default={})
     backup_id = str(status.get("backupId", ""))
     info = _info(subject, backup_id) if backup_id else None
+    if info and info.status != "completed":
+        raise NotHealthy(
+            f"{name} has completed, as Kubernetes says, and backup {backup_id} in the archive has not: it is "
+            f"{info.status}{f', {info.error}' if info.error else ''}",
+            where=f"{subject.place}, {subject.archive_prefix}{subject.server_name}",
+            next_step=f"{subject.command('backups')} shows all; then take another one",
+        )
     begun, ended = _time(status.get("startedAt")), _time(status.get("stoppedAt"))
     if info and info.begin_time and info.end_time:
         begun, ended = info.begin_time, info.end_time

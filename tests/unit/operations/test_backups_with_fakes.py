@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.unit.kube.fakes import path_of
+from tests.unit.kube.fakes import failure, path_of
 from tests.unit.operations.restores import FIRST, ROOT, SECOND, RestoreWorld, restore_world
 from tests.unit.operations.told import Told
 from tests.unit.operations.worlds import NAME, SPACE, TARGET, World
@@ -74,6 +74,38 @@ def test_one_that_is_under_way_is_joined_and_no_second_one_begun(made: RestoreWo
     taken = taking(made, told=told)
     assert (taken.name, taken.joined, asked) == ("begun", True, [])
     assert "no second one is begun" in told.text
+
+
+def test_one_that_began_during_the_checkpoint_is_joined(
+    made: RestoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ending(made, "completed")
+
+    def slow(*_: object) -> bool:
+        made.world.backup("scheduled", "running")
+        return True
+
+    monkeypatch.setattr(module, "checkpoint", slow)
+    with pytest.raises(TimedOut, match="scheduled is not complete"):
+        taking(made, timeout=0.0)
+    assert asked == []
+
+
+def test_one_that_was_asked_for_in_the_same_second_is_joined(made: RestoreWorld) -> None:
+    def answer(_: Any) -> Any:
+        made.world.backup("theirs", "pending")
+        return failure(409, "AlreadyExists", 'backups.postgresql.cnpg.io "theirs" already exists')
+
+    made.world.server.answers[f"POST {path_of(BACKUP, SPACE)}"] = answer
+    taken = taking(made, wait=False)
+    assert (taken.name, taken.joined) == ("theirs", True)
+
+
+def test_what_the_archive_calls_failed_is_not_called_completed(made: RestoreWorld) -> None:
+    put_backup(made.world.s3, ROOT, THIRD, info_at(1, 50, status="FAILED", error="no space"))
+    ending(made, "completed", backupId=THIRD)
+    with pytest.raises(NotHealthy, match=f"backup {THIRD} in the archive has not: it is failed, no space"):
+        taking(made)
 
 
 def test_without_waiting_it_is_only_asked_for(made: RestoreWorld) -> None:
