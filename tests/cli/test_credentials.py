@@ -168,6 +168,13 @@ def test_the_manifest_is_a_secret_for_the_application_s_namespace(created: Daily
     assert "namespace" not in yaml.safe_load(pgaas(*ASKED, "-o", "k8s").out)["metadata"]
 
 
+def test_the_clients_own_namespace_has_the_secret_already(created: Daily, pgaas: Run) -> None:
+    """kubectl would meet cert-manager's there, of the same name and another type."""
+    ran = pgaas(*ASKED, "-o", "k8s", "--namespace", "ic1-local")
+    assert (ran.code, ran.out) == (2, "")
+    assert f"has this Secret already: {NAME}" in ran.err
+
+
 def test_a_second_export_replaces_the_first_and_nothing_else(created: Daily, pgaas: Run) -> None:
     assert pgaas(*ASKED).code == 0
     renewed = created.certify(

@@ -93,6 +93,12 @@ def export_folder(root: Path, target: Target, role: str, out: Path | None) -> Cr
 def export_manifest(root: Path, target: Target, role: str, namespace: str | None) -> Credentials:
     """Return a Secret for an application's namespace, with the same as a folder would hold."""
     subject = load_subject(root, target)
+    if namespace == subject.namespace:
+        raise UsageError(
+            f"{namespace} has this Secret already: {client_certificate_name(target, role)}",
+            where=f"namespace {namespace}, {target.dc}",
+            next_step="mount that one there (cert-manager renews it), or name the application's own namespace",
+        )
     api, now = subject.api(), datetime.now(UTC)
     credential = read_credential(subject, api, role, now)
     hosts = connect.hosts(subject.resolved, subject.values)
