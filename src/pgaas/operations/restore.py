@@ -151,6 +151,12 @@ def _plan(
         place, base = find_base(subject, wanted, advance)
         plan = make_plan(subject, api, wanted, place, base)
         outcome.text = f"{plan.backup.id} of {place.server_name}"
+    live = api.get(CLUSTER, subject.cluster, subject.namespace)
+    if wanted.latest and is_following(live) and archives_to(live, place):
+        progress.note(
+            f"{subject.cluster} is a replica: the primary's newest rows may be in its own archive only; "
+            f"{subject.command('backups')} names it for --archive"
+        )
     for note in plan.notes:
         progress.note(note)
     return plan

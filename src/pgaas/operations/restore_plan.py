@@ -79,11 +79,11 @@ def find_base(
     places = _candidates(places_of(subject, bucket), subject, wanted)
     until = {} if wanted.backup_id else {place: advance(place) for place in places}
     found = read_places(bucket, places)
-    clocks = [clock for clock in until.values() if clock] or [
-        each.catalog.read_at for each in found if each.catalog
+    clocks = [(clock, subject.cluster) for clock in until.values() if clock] or [
+        (each.catalog.read_at, "S3") for each in found if each.catalog
     ]
-    if wanted.moment and clocks and wanted.moment > max(clocks):
-        raise _to_come(wanted.moment, max(clocks), found)
+    if wanted.moment and clocks and wanted.moment > max(clocks)[0]:
+        raise _to_come(wanted.moment, *max(clocks), found)
     for each in found:
         base = _base_in(each.catalog, wanted, until.get(each.place)) if each.catalog else None
         if base:
@@ -137,9 +137,9 @@ def _base_in(catalog: Catalog, wanted: Wanted, until: datetime | None) -> Recove
     return next((each for each in usable if not each.chain.astray), None)
 
 
-def _to_come(moment: datetime, now: datetime, found: list[Found]) -> UsageError:
+def _to_come(moment: datetime, now: datetime, whose: str, found: list[Found]) -> UsageError:
     return UsageError(
-        f"--to-time {moment_text(moment)} is still to come: S3's clock says {moment_text(now)}",
+        f"--to-time {moment_text(moment)} is still to come: the clock of {whose} says {moment_text(now)}",
         next_step=f"{_window_text(found)}; --latest takes all that there is",
     )
 

@@ -96,7 +96,7 @@ def test_a_moment_that_only_the_source_has_yet_is_archived_first(made: RestoreWo
 @pytest.mark.parametrize(
     ("wanted", "kind", "says"),
     [
-        ({"moment": NOW + timedelta(hours=1)}, UsageError, "still to come"),
+        ({"moment": NOW + timedelta(hours=1)}, UsageError, f"still to come: the clock of {NAME} says"),
         ({"moment": NOW - timedelta(hours=3)}, RefusedAsUnsafe, "from 2026-11-24T10:00:00.000000Z"),
         ({"backup_id": "20261124T090000"}, RefusedAsUnsafe, "there is no backup 20261124T090000"),
         ({"latest": True, "archive": "prod-ic1-dc1"}, UsageError, "no archive 'prod-ic1-dc1'"),
@@ -139,6 +139,20 @@ def test_the_newest_is_on_the_newest_timeline(made: RestoreWorld) -> None:
     assert made.restore(Choices(dry_run=True)).backup_id == FIRST
     assert made.restore(backup_id=SECOND).backup_id == SECOND
     assert made.values["restore"]["targetTLI"] == "1"
+
+
+def test_a_replicas_archive_is_not_taken_for_all_that_there_is(made: RestoreWorld) -> None:
+    source(made)["spec"]["replica"] = {"self": NAME, "primary": "local-ic1-local2"}
+    told = Told()
+    made.restore(Choices(dry_run=True), told, latest=True)
+    assert f"{NAME} is a replica" in told.text
+    assert not told_to_switch(made)
+
+
+def test_without_a_source_it_is_s3s_clock_that_counts(made: RestoreWorld) -> None:
+    lone(made)
+    with pytest.raises(UsageError, match="the clock of S3 says 2026-11-24T12:00:00"):
+        made.restore(moment=NOW + timedelta(hours=1))
 
 
 def test_after_a_deletion_the_former_lifes_archive_is_found(made: RestoreWorld) -> None:
