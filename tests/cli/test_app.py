@@ -218,13 +218,21 @@ def test_what_confs_hold_is_completed_in_every_command(name: str):
 
 @pytest.mark.parametrize(
     "content",
-    ["roles: [", "roles: 3", "roles: [3, {}]", "- a", "", "roles: [{name: a, databases: 7}]\ndatabases: {}"],
+    [
+        "roles: [",
+        "roles: 3",
+        "roles: [3, {}]",
+        "- a",
+        "",
+        "roles: [{name: a, databases: 7}]\ndatabases: {}",
+        "roles: [{name: a, databases: [[x], {y: z}]}]\ndatabases: [{name: [x]}, {name: {y: z}}, {owner: a}]",
+    ],
 )
 @pytest.mark.parametrize("option", ["--role", "--database"])
 def test_completion_of_a_client_s_broken_file_says_nothing(root: Path, content: str, option: str):
     (root / "confs/users/ic1/local/databases.yaml").write_text(content)
-    words = f"pgaas psql --ins ic1 --env local {option} "
-    request = {"_PGAAS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "7"}
+    words = f"pgaas psql --role a --ins ic1 --env local {option} "
+    request = {"_PGAAS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "9"}
     ran = run_process(cwd=root, env=request)
     assert (ran.code, ran.err) == (0, "")
 

@@ -112,7 +112,8 @@ def databases(given: Mapping[str, Any], incomplete: str) -> list[str]:
     found = [
         str(database["name"])
         for database in _entries(content, "databases")
-        if "name" in database and (everything or database.get("owner") == role or database["name"] in listed)
+        if "name" in database
+        and (everything or database.get("owner") == role or str(database["name"]) in listed)
     ]
     return _matching(found, incomplete)
 
