@@ -35,6 +35,7 @@ FILES = {
     "jdbc.properties",
     "README.md",
     "pgaas.json",
+    ".gitignore",
 }
 
 
@@ -166,6 +167,25 @@ def test_the_manifest_is_a_secret_for_the_application_s_namespace(created: Daily
     assert b"hostaddr" not in files["pg_service.conf"]
     assert list(Path.cwd().iterdir()) == []
     assert "namespace" not in yaml.safe_load(pgaas(*ASKED, "-o", "k8s").out)["metadata"]
+
+
+def test_within_a_checkout_the_key_is_not_committed(created: Daily, pgaas: Run) -> None:
+    def git(*argv: str) -> str:
+        return subprocess.run(["git", *argv], check=True, capture_output=True, text=True).stdout
+
+    git("init", "--quiet")
+    assert pgaas(*ASKED).code == 0
+    git("add", "--all")
+    assert git("status", "--porcelain") == ""
+
+
+def test_who_cannot_log_in_is_told_before_anything_is_asked(created: Daily, pgaas: Run) -> None:
+    for options in ((), ("-o", "k8s")):
+        asked = len(created.servers[HERE].asked)
+        ran = pgaas("credentials", *CLIENT, "--role", "nobody", *options)
+        assert ran.code == 2
+        assert "known: app_readonly, app_user" in ran.err
+        assert len(created.servers[HERE].asked) == asked
 
 
 def test_the_clients_own_namespace_has_the_secret_already(created: Daily, pgaas: Run) -> None:

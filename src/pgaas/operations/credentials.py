@@ -17,6 +17,7 @@ from pgaas.operations.subject import Subject, load_subject
 from pgaas.operations.trust import MISSING, SERVER, look_at_trust
 from pgaas.operations.trust_sync import open_apis, sides_of
 from pgaas.render import connect
+from pgaas.render.access import login_of
 from pgaas.render.connect import Hosts, Way
 from pgaas.render.write_folder import check_folder, write_folder
 from pgaas.tools.dns_read import addresses
@@ -64,7 +65,8 @@ def export_folder(root: Path, target: Target, role: str, out: Path | None) -> Cr
             f"{str(folder)!r} is no path that drivers can read", next_step="name another with --out"
         )
     whose = {"made_by": "pgaas credentials", "ins": target.ins, "env": target.env, "role": role}
-    # Before anything is asked: what cannot be written need not be fetched.
+    # Before anything is asked: who cannot log in, and what cannot be written, need not be fetched.
+    login_of(subject.resolved.merged, target, role)
     check_folder(folder, whose)
     api, now = subject.api(), datetime.now(UTC)
     credential = read_credential(subject, api, role, now)
@@ -84,6 +86,7 @@ def export_folder(root: Path, target: Target, role: str, out: Path | None) -> Cr
         connect.SERVICE_FILE: connect.service_file(ways, role, place).encode(),
         connect.JDBC_FILE: connect.jdbc_file(ways, role, place).encode(),
         connect.GUIDE: connect.guide(ways, role, place, facts).encode(),
+        connect.IGNORE_FILE: connect.IGNORE.encode(),
     }
     write_folder(folder, files, whose, facts)
     paths = {name: f"{place}/{name}" for name in files}
@@ -93,6 +96,7 @@ def export_folder(root: Path, target: Target, role: str, out: Path | None) -> Cr
 def export_manifest(root: Path, target: Target, role: str, namespace: str | None) -> Credentials:
     """Return a Secret for an application's namespace, with the same as a folder would hold."""
     subject = load_subject(root, target)
+    login_of(subject.resolved.merged, target, role)
     if namespace == subject.namespace:
         raise UsageError(
             f"{namespace} has this Secret already: {client_certificate_name(target, role)}",

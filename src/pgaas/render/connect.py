@@ -20,6 +20,8 @@ ALL = "all"
 CERTIFICATE, KEY, AUTHORITIES = "tls.crt", "tls.key", "ca.crt"
 KEY_DER, KEY_STORE = "tls.pk8", "tls.p12"
 SERVICE_FILE, JDBC_FILE, GUIDE = "pg_service.conf", "jdbc.properties", "README.md"
+# The folder may be made within a checkout: nothing of it is ever to be committed.
+IGNORE_FILE, IGNORE = ".gitignore", "*\n"
 # Where the manifest's files are expected to be mounted.
 MOUNT = "/etc/pgaas"
 
