@@ -11,6 +11,15 @@ from pgaas.kube.client import Api
 
 CONTAINER = "postgres"
 ASK_SECONDS = 20.0
+# An owner may set these for a database, and its functions must not be found before PostgreSQL's own: who asks
+# is the superuser.
+OWN_SETTINGS = (
+    "search_path=pg_catalog",
+    "default_transaction_read_only=off",
+    "statement_timeout=0",
+    "lock_timeout=0",
+    "idle_in_transaction_session_timeout=0",
+)
 LSN = re.compile("[0-9A-F]+/[0-9A-F]+")
 # No function tells which timeline a replica applies, and its control file only learns of it with a
 # restartpoint: the newest file of the segment that was applied last does.
@@ -93,8 +102,12 @@ def ask(api: Api, pod: str, namespace: str, sql: str, *, timeout: float = ASK_SE
 def ask_in(
     api: Api, pod: str, namespace: str, database: str, *statements: str, timeout: float = ASK_SECONDS
 ) -> str:
-    """Return what a database answers to the last of some statements of one session, as `ask` does."""
-    argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", conninfo(database)]
+    """Return what a database answers to the last of some statements of one session, as `ask` does.
+
+    What the database's owner has set for it does not count.
+    """
+    own = f"{conninfo(database)} options='{' '.join(f'-c {each}' for each in OWN_SETTINGS)}'"
+    argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", own]
     argv += [part for statement in statements for part in ("-c", statement)]
     return api.execute(pod, CONTAINER, namespace, argv, timeout=timeout).strip()
 

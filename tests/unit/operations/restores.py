@@ -153,7 +153,7 @@ class RestoreWorld:
             return "2"
         if sql == "rollback":
             return json.dumps(
-                self.broken.get(re.sub(r"dbname='(.*)'", r"\1", argv[argv.index("-d") + 1]), [])
+                self.broken.get(re.sub(r"dbname='(.*?)' .*", r"\1", argv[argv.index("-d") + 1]), [])
             )
         raise KubernetesError(f"psql ended with 1: nobody expected {sql}")
 
