@@ -101,7 +101,7 @@ def export_manifest(root: Path, target: Target, role: str, namespace: str | None
         raise UsageError(
             f"{namespace} has this Secret already: {client_certificate_name(target, role)}",
             where=f"namespace {namespace}, {target.dc}",
-            next_step="mount that one there (cert-manager renews it), or name the application's own namespace",
+            next_step="mount that one there (cert-manager renews it), or name the application's namespace",
         )
     api, now = subject.api(), datetime.now(UTC)
     credential = read_credential(subject, api, role, now)

@@ -34,7 +34,7 @@ class Chain:
     `problem` says in words what keeps a recovery from the newest WAL besides gaps; `note` how sure this is.
     `settled` is when the first segment behind what is missing was written: uploads overtake one another, and
     a replica archives the history of a timeline minutes after its WAL, so that what is young may come yet.
-    `astray` if the newest timeline does not go through the backup: PostgreSQL refuses to follow it from there.
+    `astray` if the newest timeline does not go through the backup: from there PostgreSQL cannot follow it.
     """
 
     gaps: tuple[Gap, ...] = ()

@@ -63,7 +63,8 @@ def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
 def _remove(folder: Path) -> None:
     """Remove a folder; a second signal must not leave half of it.
 
-    Not blocked in this thread: another one, such as a forwarded port's, would take it, and Python handle it here.
+    To block it here is not enough: another thread, such as a forwarded port's, takes it, and Python handles
+    it in this one.
     """
     with signals_held():
         shutil.rmtree(folder, ignore_errors=True)

@@ -49,7 +49,12 @@ def looked(look: _Look, *, deep: bool = False) -> tuple[str, ...]:
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize(
     "setting",
-    ["default_transaction_read_only to on", "statement_timeout to 1", "lock_timeout to 1", "search_path to evil"],
+    [
+        "default_transaction_read_only to on",
+        "statement_timeout to 1",
+        "lock_timeout to 1",
+        "search_path to evil",
+    ],
 )
 def test_what_the_owner_has_set_does_not_count(
     server: Postgres, look: _Look, setting: str, deep: bool

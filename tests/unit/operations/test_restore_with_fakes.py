@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -20,9 +19,7 @@ from pgaas.errors import NotHealthy, RefusedAsUnsafe, TimedOut, UsageError
 from pgaas.kube.resources import CLUSTER, CONFIG_MAP, JOB, POD, SECRET, SERVICE, VOLUME_CLAIM
 from pgaas.kube.trust import read_authorities
 from pgaas.operations import restore as module
-from pgaas.operations import restore_trust
 from pgaas.operations.delete import delete, plan_deletion
-from pgaas.operations.exclusive import exclusive
 from pgaas.operations.restore import Choices
 from pgaas.operations.restore_remove import check_confirmation, plan_removal, remove
 
@@ -193,77 +190,6 @@ def test_a_foreign_release_or_cluster_of_that_name_is_refused(made: RestoreWorld
         made.restore()
     with pytest.raises(RefusedAsUnsafe, match="no cluster that pgaas restored"):
         plan_removal(made.world.root, made.world.subject.target, NEW)
-
-
-def test_run_again_it_goes_on_and_deploys_nothing(made: RestoreWorld) -> None:
-    made.restore()
-    commands = list(made.world.commands)
-    again = made.restore()
-    assert again.resumed
-    assert again.checked
-    assert made.world.commands == commands
-    assert made.restore(name=NEW).request == "time 2026-11-24T11:30:00.000000Z"
-
-
-@pytest.mark.parametrize("other", [{"latest": True}, {"moment": NOW}, {"backup_id": FIRST}])
-def test_another_restore_under_a_name_that_is_there_is_refused(
-    made: RestoreWorld, other: dict[str, Any]
-) -> None:
-    made.restore()
-    with pytest.raises(RefusedAsUnsafe, match="is there already, restored to time 2026-11-24T11:30"):
-        made.restore(**other)
-
-
-def test_what_another_command_began_meanwhile_is_not_overwritten(
-    made: RestoreWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made.restore(latest=True)
-    begun = {path: made.world.server.objects.pop(path) for path in list(made.world.server.objects) if NEW in path}
-    made.world.commands.clear()
-
-    @contextmanager
-    def late(*arguments: Any) -> Iterator[Any]:
-        with exclusive(*arguments) as held:
-            made.world.server.objects.update(begun)
-            yield held
-
-    monkeypatch.setattr(module, "exclusive", late)
-    with pytest.raises(RefusedAsUnsafe, match="is there already, restored to latest"):
-        made.restore()
-    for path in begun:
-        del made.world.server.objects[path]
-    with pytest.raises(RefusedAsUnsafe, match="begun by another command meanwhile"):
-        made.restore(latest=True)
-    assert made.world.commands == []
-    assert made.values["restore"]["request"].startswith("latest")
-
-
-def test_without_waiting_it_still_gets_the_bundle_that_it_waits_for(
-    made: RestoreWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made.restore(Choices(wait=False))
-    assert path_of(SECRET, SPACE, BUNDLE) in made.world.server.objects
-    del made.world.server.objects[path_of(SECRET, SPACE, BUNDLE)]
-    assert made.restore(Choices(wait=False)).resumed
-    assert path_of(SECRET, SPACE, BUNDLE) in made.world.server.objects
-    # What cert-manager has not made yet cannot be written: it is said.
-    del made.world.server.objects[path_of(SECRET, SPACE, BUNDLE)]
-    del made.world.server.objects[path_of(SECRET, SPACE, f"{NEW}-client-ca")]
-    monkeypatch.setattr(restore_trust, "OWN_SECONDS", 0.0)
-    told = Told()
-    made.restore(Choices(wait=False), told)
-    assert "waits for its bundle of client CAs" in told.text
-
-
-def test_a_helm_that_was_killed_is_taken_up_with_the_backup_that_was_chosen(made: RestoreWorld) -> None:
-    made.restore(latest=True)
-    made.make(NEW, status="failed")
-    for key in [key for key in made.world.s3.objects if f"base/{SECOND}" in key]:
-        made.world.s3.objects[key.replace(SECOND, "20261124T113000")] = made.world.s3.objects[key]
-        made.world.s3.written[key.replace(SECOND, "20261124T113000")] = NOW
-    done = made.restore(latest=True)
-    assert done.resumed
-    assert made.values["restore"]["backupID"] == SECOND
 
 
 def test_the_clients_authority_is_trusted_and_nobody_elses(made: RestoreWorld) -> None:
