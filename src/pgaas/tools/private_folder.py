@@ -45,7 +45,8 @@ def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
             raise UsageError(
                 f"the keys can't be written: {error.strerror or error}",
                 where=str(folder),
-                next_step="free space there, or set TMPDIR to a folder of your own",
+                next_step="free space there"
+                + (", or set TMPDIR to a folder of your own" if place != MEMORY else f": df -h {MEMORY}"),
             ) from error
         yield folder
     finally:

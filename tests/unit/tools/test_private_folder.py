@@ -46,8 +46,13 @@ def test_whatever_ends_the_block_it_is_gone(place: Path, error: type[BaseExcepti
 
 def test_a_full_disk_is_told_and_leaves_nothing(place: Path) -> None:
     # A name that no file system takes.
-    with pytest.raises(UsageError, match="can't be written"), private_folder({"a": b"", "x" * 300: b""}):
+    with (
+        pytest.raises(UsageError, match="can't be written") as caught,
+        private_folder({"a": b"", "x" * 300: b""}),
+    ):
         pass
+    # TMPDIR would change nothing: this is the place in memory.
+    assert caught.value.next_step == f"free space there: df -h {place}"
     assert list(place.iterdir()) == []
 
 
