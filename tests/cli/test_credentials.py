@@ -135,11 +135,25 @@ def test_each_database_that_the_role_may_connect_to_has_a_service(created: Daily
     assert pgaas("credentials", *CLIENT, "--role", "app_readonly", "--out", "x").code == 0
     text = Path("x/pg_service.conf").read_text()
     sections = [line for line in text.splitlines() if line.startswith("[")]
-    assert sections == ["[app_db]", "[reporting_db]", "[app_db-ro]", "[reporting_db-ro]"]
+    assert sections == ["[app_db]", "[reporting_db]", "[app_db.ro]", "[reporting_db.ro]"]
     assert text.count("target_session_attrs=read-write") == 2
     everything = pgaas("credentials", *CLIENT, "--role", "pgadmin_readonly", "--out", "y", "-o", "json")
     databases = [each["database"] for each in json.loads(everything.out)["connections"]]
     assert databases == ["app_db", "reporting_db", "postgres"] * 2
+
+
+def test_a_database_whose_name_ends_like_a_standby_s_is_another_service(created: Daily, pgaas: Run) -> None:
+    created.instances(2)
+    created.edit(
+        "users/ic1/local/databases.yaml",
+        "  - name: reporting_db\n",
+        "  - name: app_db-ro\n    owner: app_user\n  - name: reporting_db\n",
+    )
+    assert pgaas(*ASKED, "--out", "x").code == 0
+    sections = [line for line in Path("x/pg_service.conf").read_text().splitlines() if line.startswith("[")]
+    assert len(sections) == len(set(sections)) == 4
+    urls = [line.partition("=")[0] for line in Path("x/jdbc.properties").read_text().splitlines()]
+    assert len(urls) == len(set(urls)) == 4
 
 
 def test_a_pair_trusts_both_datacenters_roots_and_one_alone_its_own(created: Daily, pgaas: Run) -> None:

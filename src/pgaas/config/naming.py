@@ -80,8 +80,11 @@ def client_certificate_name(target: Target, role: str) -> str:
 
 
 def connection_service_name(database: str, access: str = "rw") -> str:
-    """Return the name of a database's section in a role's pg_service.conf; access is rw or ro."""
-    return database if access == "rw" else f"{database}-{access}"
+    """Return the name of a database's section in a role's pg_service.conf; access is rw or ro.
+
+    No database has a dot in its name, and one may be called app-ro.
+    """
+    return database if access == "rw" else f"{database}.{access}"
 
 
 def database_resource_name(target: Target, database: str) -> str:
