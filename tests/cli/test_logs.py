@@ -325,6 +325,16 @@ def test_follow_goes_on_over_lost_connections_and_new_pods_without_a_line_twice(
     assert "Traceback" not in err
 
 
+def test_follow_without_the_right_to_read_logs_ends(said: Logs, following: Callable[..., Following]) -> None:
+    for pod in (ONE, TWO):
+        why = failure(403, "Forbidden", f'pods "{pod}" is forbidden: User "x" cannot get resource "pods/log"')
+        said.daily.servers[HERE].answers[f"GET {PODS}/{pod}/log"] = why
+    process = following().process
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 6
+    assert "pods/log" in err
+
+
 def test_follow_says_that_the_api_server_is_away_once_and_goes_on(
     said: Logs, following: Callable[..., Following]
 ) -> None:

@@ -56,7 +56,8 @@ def follow(
 ) -> Iterator[Line]:
     """Yield lines as they are written, for ever; `find` says which containers there are now.
 
-    `known` is what was read of each already; of the others all since `start` is yielded.
+    `known` is what was read of each already; of the others all since `start` is yielded. Raise
+    KubernetesForbidden if the right to read them is missing.
     """
     waiting: queue.Queue[Line | Exception] = queue.Queue(WAITING_LINES)
     alive: set[Source] = set()
@@ -128,7 +129,8 @@ def _start(
                 read_log(api, namespace, source, Wanted(since=since), take, follow=True)
                 complained = False
             except KubernetesForbidden as error:
-                note(f"{source.pod}, {source.container}: {error.what}")
+                # To wait would be to wait for ever.
+                waiting.put(error)
                 return
             except KubernetesError as error:
                 # A container that has not started yet says so too: it will.

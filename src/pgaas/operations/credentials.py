@@ -81,12 +81,13 @@ def export_folder(root: Path, target: Target, role: str, out: Path | None) -> Cr
         "standbys": f"{hosts.read_only}, port {connect.PORT}",
     }
     files = {
+        # First: whatever is left of an export that was killed is ignored too.
+        connect.IGNORE_FILE: connect.IGNORE.encode(),
         **_pem_files(credential),
         **_java_files(credential),
         connect.SERVICE_FILE: connect.service_file(ways, role, place).encode(),
         connect.JDBC_FILE: connect.jdbc_file(ways, role, place).encode(),
         connect.GUIDE: connect.guide(ways, role, place, facts).encode(),
-        connect.IGNORE_FILE: connect.IGNORE.encode(),
     }
     write_folder(folder, files, whose, facts)
     paths = {name: f"{place}/{name}" for name in files}
