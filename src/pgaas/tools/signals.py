@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -20,12 +20,11 @@ def signals_held() -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     found = {number: signal.getsignal(number) for number in ENDING} if main else {}
     handlers = {number: handler for number, handler in found.items() if callable(handler)}
-    for number in handlers:
-        signal.signal(number, lambda number, _: held.append(number))
-    try:
-        yield
-    finally:
+    # Whatever comes while they are set or put back: each is put back.
+    with ExitStack() as stack:
         for number, handler in handlers.items():
-            signal.signal(number, handler)
+            stack.callback(signal.signal, number, handler)
+            signal.signal(number, lambda number, _: held.append(number))
+        yield
     for each in held:
         signal.raise_signal(each)

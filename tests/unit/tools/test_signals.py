@@ -37,3 +37,26 @@ def test_what_is_ignored_stays_ignored():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_that_comes_while_handlers_are_put_back_leaves_none_behind(monkeypatch: pytest.MonkeyPatch):
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in ENDING}
+    put = signal.signal
+
+    def interrupted(number: int, handler: object) -> object:
+        found = put(number, handler)
+        if number == signal.SIGTERM and handler is end:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(signal, "signal", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt), signals_held():
+            pass
+        assert {signal.getsignal(number) for number in ENDING} == {end}
+    finally:
+        for number, handler in before.items():
+            put(number, handler)
