@@ -65,7 +65,7 @@ def refuse_from(found: Diff, limit: Mark | None) -> None:
         more = f" and {len(guilty) - 5} more" if len(guilty) > 5 else ""
         raise RefusedAsUnsafe(
             f"the change does what --fail-on {limit} is there to stop: {some}{more}",
-            next_step="review what is listed; a change that is meant needs a --fail-on that lets it pass, or none",
+            next_step="review what is listed; what is meant needs a --fail-on that lets it pass, or none",
         )
     failed = [target.error for target in found.targets if target.error]
     issues: dict[ConfigIssue, None] = dict.fromkeys(found.issues)
