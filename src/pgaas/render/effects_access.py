@@ -9,6 +9,8 @@ from pgaas.render.marks import Effect, disruptive, forbidden, nothing, reload
 from pgaas.render.sides import Sides
 
 AT_ONCE = nothing("the operator makes it so at once, in SQL")
+ABSENT = "absent"
+DROPPED = disruptive("the role is dropped; PostgreSQL refuses that as long as it owns anything")
 LOSES = disruptive("the role loses it at once")
 RENEWED = reload("a new certificate is issued, and PostgreSQL takes it up when it reloads")
 POLICY = disruptive("who may connect changes")
@@ -33,15 +35,23 @@ def _database(leaf: Leaf, sides: Sides) -> Effect:
     return AT_ONCE
 
 
+def _role_added(leaf: Leaf, _: Sides) -> Effect:
+    if isinstance(leaf.after, dict) and leaf.after.get("ensure") == ABSENT:
+        return DROPPED
+    return AT_ONCE
+
+
 def _role_removed(leaf: Leaf, _: Sides) -> Effect:
+    if isinstance(leaf.before, dict) and leaf.before.get("ensure") == ABSENT:
+        return nothing("the role was dropped before; nobody sees to it any more")
     if isinstance(leaf.before, dict) and leaf.before.get("login") is False:
         return nothing("the role stays in PostgreSQL; nobody keeps it any more")
     return disruptive("the role stays in PostgreSQL, but may not log in any more")
 
 
 def _ensured(leaf: Leaf, _: Sides) -> Effect:
-    if leaf.after == "absent":
-        return disruptive("the role is dropped; PostgreSQL refuses that as long as it owns anything")
+    if leaf.after == ABSENT:
+        return DROPPED
     return AT_ONCE
 
 
@@ -66,7 +76,7 @@ ACCESS: dict[str, Rule] = {
         reload("only their order changes"),
     ),
     "cluster.roles": nothing("only their order changes"),
-    "cluster.roles.*": comes_or_goes(AT_ONCE, _role_removed),
+    "cluster.roles.*": comes_or_goes(_role_added, _role_removed),
     "cluster.roles.*.ensure": _ensured,
     "cluster.roles.*.login": on_or_off(AT_ONCE, disruptive("the role may not log in any more")),
     "cluster.roles.*.superuser": RIGHT,

@@ -11,6 +11,8 @@ Path = tuple[str, ...]
 # By which key the maps in a list are told apart: the first that all have, each with a value of its own.
 KEYS = ("name", "service", "major", "cidr")
 ENABLED = "enabled"
+# What is printed whether it is on or off: its other settings change things then too.
+NO_SWITCH: frozenset[Path] = frozenset({("monitoring",)})
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def changed_leaves(before: Any, after: Any, path: Path = ()) -> Iterator[Leaf]:
 
 def _maps(before: dict[str, Any], after: dict[str, Any], path: Path) -> Iterator[Leaf]:
     on = (before.get(ENABLED), after.get(ENABLED))
-    if on[0] != on[1] and all(isinstance(each, bool) for each in on):
+    if path not in NO_SWITCH and on[0] != on[1] and all(isinstance(each, bool) for each in on):
         # Whether there is one at all says more than all that comes or goes with it.
         yield Leaf((*path, ENABLED), *on)
         return

@@ -222,33 +222,47 @@ def marks(found: dict[str, Effect]) -> dict[str, Mark]:
     return {path: effect.mark for path, effect in found.items()}
 
 
-def test_what_comes_and_goes() -> None:
-    before = pair()
-    assert marks(changed(before, lambda tree: tree["databases"].pop())) == {"databases.app_db": D}
-    role = {**before["cluster"]["roles"][0], "name": "new"}
-    assert marks(changed(before, lambda tree: tree["cluster"]["roles"].append(role))) == {
-        "cluster.roles.new": N
-    }
-    assert marks(changed(before, lambda tree: tree["cluster"]["roles"].pop(0))) == {
-        "cluster.roles.app_user": D
-    }
-    assert marks(changed(before, lambda tree: tree["cluster"]["pgHba"].pop())) == {"cluster.pgHba": F}
-    assert marks(changed(before, lambda tree: tree["cluster"]["pgHba"].pop(0))) == {"cluster.pgHba": D}
-    assert marks(changed(before, lambda tree: tree["cluster"]["pgHba"].insert(0, "hostssl x"))) == {
-        "cluster.pgHba": L
-    }
-    assert marks(changed(before, lambda tree: tree["cluster"]["plugins"].pop())) == {
-        "cluster.plugins.barman-cloud.cloudnative-pg.io": F
-    }
-    assert marks(changed(before, lambda tree: tree["objectStores"].pop(0))) == {
-        "objectStores.ic1-prod-dc1": F
-    }
-    assert marks(changed(before, lambda tree: tree["objectStores"].pop(1))) == {
-        "objectStores.ic1-prod-dc2": N
-    }
-    assert marks(changed(before, lambda tree: tree["imageCatalog"]["images"].pop(1))) == {
-        "imageCatalog.images.17": F
-    }
+ABSENT_ROLE = {**pair()["cluster"]["roles"][0], "name": "new", "ensure": "absent"}
+ROLES, HBA = ("cluster", "roles"), ("cluster", "pgHba")
+
+
+@pytest.mark.parametrize(
+    ("place", "entry", "path", "comes", "goes"),
+    [
+        (("databases",), 0, "databases.app_db", N, D),
+        (ROLES, 0, "cluster.roles.app_user", N, D),
+        (ROLES, ABSENT_ROLE, "cluster.roles.new", D, N),
+        (ROLES, {**ABSENT_ROLE, "ensure": "present"}, "cluster.roles.new", N, D),
+        (ROLES, {**ABSENT_ROLE, "ensure": "present", "login": False}, "cluster.roles.new", N, N),
+        (HBA, -1, "cluster.pgHba", F, F),
+        (HBA, 0, "cluster.pgHba", L, D),
+        (("cluster", "plugins"), 0, "cluster.plugins.barman-cloud.cloudnative-pg.io", F, F),
+        (("objectStores",), 0, "objectStores.ic1-prod-dc1", N, F),
+        (("objectStores",), 1, "objectStores.ic1-prod-dc2", N, N),
+        (("imageCatalog", "images"), 1, "imageCatalog.images.17", R, F),
+    ],
+)
+def test_what_comes_and_goes(place: Path, entry: Any, path: str, comes: Mark, goes: Mark) -> None:
+    """Take the entry of a place out of its list, or put one in, and turn that round."""
+    whole = pair()
+    entries: Any = whole
+    for key in place:
+        entries = entries[key]
+    without = list(entries)
+    if isinstance(entry, int):
+        without.pop(entry)
+    else:
+        entries.append(entry)
+    bare = put(whole, place, without)
+    assert marks(effects(bare, whole)) == {path: comes}
+    assert marks(effects(whole, bare)) == {path: goes}
+
+
+@pytest.mark.parametrize(("enabled", "tls"), [(True, True), (False, False), (True, False), (False, True)])
+def test_metrics_switched_on_or_off_hide_no_restart(enabled: bool, tls: bool) -> None:
+    before = put(put(pair(), ("monitoring", "enabled"), not enabled), ("monitoring", "tls"), not tls)
+    after = put(put(before, ("monitoring", "enabled"), enabled), ("monitoring", "tls"), tls)
+    assert marks(effects(before, after)) == {"monitoring.enabled": L, "monitoring.tls": R}
 
 
 def test_a_database_that_takes_anothers_object() -> None:
@@ -291,13 +305,18 @@ def test_taking_a_parameter_away_lowers_it_to_its_default() -> None:
     assert "datacenter of the primary first" in found["cluster.parameters.max_connections"].why
 
 
-def test_how_instances_restart() -> None:
-    one = put(pair(), ("cluster", "instances"), 1)
-    assert "no PostgreSQL meanwhile" in only(one, PARAMETER + "shared_buffers", "1GB").why
-    supervised = put(pair(), ("cluster", "primaryUpdateStrategy"), "supervised")
-    assert "waits for a person" in only(supervised, PARAMETER + "shared_buffers", "1GB").why
-    in_place = put(pair(), ("cluster", "primaryUpdateMethod"), "restart")
-    assert "in place" in only(in_place, PARAMETER + "shared_buffers", "1GB").why
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("instances", 1, "no PostgreSQL meanwhile"),
+        ("primaryUpdateStrategy", "supervised", "waits for a person"),
+        ("primaryUpdateMethod", "restart", "in place"),
+        ("primaryUpdateMethod", "switchover", "then a switchover"),
+    ],
+)
+def test_how_instances_restart(key: str, value: Any, said: str) -> None:
+    before = put(pair(), ("cluster", key), value)
+    assert said in only(before, PARAMETER + "shared_buffers", "1GB").why
 
 
 def test_what_a_replica_reads_matters_to_it() -> None:
