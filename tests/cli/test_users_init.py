@@ -164,6 +164,21 @@ def test_nothing_is_written_through_a_link_out_of_a_clients_folder(root: Path, t
     assert not (tmp_path / "values/README.md").exists()
 
 
+@pytest.mark.parametrize("name", [".schemas", ".vscode"])
+def test_nothing_of_ours_is_written_through_a_link_out_of_the_repository(
+    root: Path, tmp_path: Path, pgaas: Run, name: str
+):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "values").mkdir()
+    (tmp_path / "values" / name).symlink_to(outside)
+    ran = pgaas("users", "init", "../values")
+    assert ran.code == 3
+    assert f"{name}: is a link that leads out of the repository" in ran.err
+    assert list(outside.iterdir()) == []
+    assert not (tmp_path / "values/README.md").exists()
+
+
 def test_what_can_not_be_is_refused_before_anything_is_written(root: Path, tmp_path: Path, pgaas: Run):
     (root / "confs/admin/prod/clients.yaml").write_text("clients: [\n")
     assert pgaas("users", "init", "../values").code == 3

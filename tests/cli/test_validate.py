@@ -158,6 +158,7 @@ NO_CLIENTS = {
     "IC1/prod/databases.yaml": "IC1/prod/databases.yaml: 'IC1' is not a code",
     "ic1/prod/notes.yaml": "ic1/prod/notes.yaml: is not read: it is no client file",
     "kube/prod/databases.yaml": "kube/prod/databases.yaml: 'kube' is reserved",
+    "perf/prod/databases.yaml": "perf/prod/databases.yaml: 'perf' is reserved",
 }
 
 
@@ -169,6 +170,15 @@ def test_a_file_that_is_nobodys_is_an_issue(repository: Path, pgaas: Run, place:
     ran = pgaas("validate", place)
     assert ran.code == 3
     assert NO_CLIENTS[place] in ran.err
+
+
+def test_a_client_called_like_an_environment_hides_nobody_else(repository: Path, pgaas: Run):
+    shutil.copytree(repository / "ic1/perf", repository / "hp/perf")
+    (repository / "prod").mkdir()
+    ran = pgaas("validate", ".", "-o", "json")
+    assert ran.code == 3
+    assert {"ic1/prod/databases.yaml", "is1/hp/pic/databases.yaml"} <= set(json.loads(ran.out)["files"])
+    assert "hp/perf/databases.yaml: 'hp' is reserved" in ran.err
 
 
 @pytest.mark.parametrize("link", ["file", "folder"])

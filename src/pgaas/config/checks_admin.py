@@ -11,6 +11,7 @@ from pgaas.config.checks_dns import check_dns
 from pgaas.config.checks_stores import check_directory, check_stores
 from pgaas.config.environments import (
     CLIENT_CODE,
+    RESERVED,
     RESERVED_CODES,
     SHARED_ENVIRONMENT,
     code_problem,
@@ -231,7 +232,7 @@ def _check_client(
     if problem := code_problem(ins):
         yield place, problem
     elif ins in RESERVED_CODES:
-        yield place, f"{ins!r} is reserved: the platform has a namespace or a group of this name"
+        yield place, f"{ins!r} {RESERVED}"
     if client is None:
         return
     for path, message in _check_places(ins, client, team_env, places):

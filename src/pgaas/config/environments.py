@@ -26,8 +26,10 @@ CODE = re.compile(r"[a-z][a-z0-9]*")
 DATACENTER = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
 # PREFIX-gN is how the archive of a cluster's N-th life is called.
 GENERATION_LIKE = re.compile(r".*-g[0-9]+")
-# kube-… are Kubernetes' own namespaces, and pgaas-admins is the group of the platform team.
-RESERVED_CODES = frozenset({"kube", "admins"})
+# kube-… are Kubernetes' own namespaces, and pgaas-admins is the group of the platform team. A client that is
+# called like an environment's folder could not be told from that folder.
+RESERVED_CODES = frozenset({"kube", "admins", *TEAM_ENVIRONMENTS})
+RESERVED = "is reserved: the platform has a namespace, a group or an environment of this name"
 FOREIGN_NAMESPACES = frozenset({LOCAL_NAMESPACE, "cnpg-system", "cert-manager", "external-dns"})
 
 
@@ -90,10 +92,10 @@ def target_problem(target: Target) -> str:
     name = cluster_name(target)
     if len(name) > CLUSTER_NAME_LIMIT:
         return f"the cluster's name {name} has {len(name)} characters, and may have {CLUSTER_NAME_LIMIT}"
-    if target.ins in RESERVED_CODES:
-        return f"{target.ins!r} is reserved: the platform has a namespace or a group of this name"
     if namespace(target) in FOREIGN_NAMESPACES:
         return f"the namespace {namespace(target)} belongs to the platform"
+    if target.ins in RESERVED_CODES:
+        return f"{target.ins!r} {RESERVED}"
     return ""
 
 

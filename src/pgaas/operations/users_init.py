@@ -60,6 +60,7 @@ def init_users(root: Path, folder: Path, sub_environment: str) -> list[Made]:
     admins = _admins(root)
     users = Users(folder, folder.as_posix())
     planned = [*_repository_files(folder, admins), *_client_files(root, users, admins, environment)]
+    _refuse_outside(planned, users.real)
     made = []
     for plan in planned:
         if os.path.lexists(plan.path) and not plan.ours:
@@ -72,6 +73,14 @@ def init_users(root: Path, folder: Path, sub_environment: str) -> list[Made]:
             write_text(plan.path, plan.text, secret=False)
         made.append(Made(plan.path, action, plan.note))
     return made
+
+
+def _refuse_outside(planned: list[Planned], real: str) -> None:
+    """Raise ConfigError if a link leads one of the files out of the repository."""
+    for place in (plan.path.parent for plan in planned):
+        if Path(real) not in (found := Path(os.path.realpath(place)), *found.parents):
+            issue = ConfigIssue(str(place), 0, "", "is a link that leads out of the repository")
+            raise ConfigError([issue], next_step="nothing was written")
 
 
 def _admins(root: Path) -> list[AdminEnvironment]:

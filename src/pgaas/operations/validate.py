@@ -10,8 +10,8 @@ from typing import NamedTuple
 from pgaas.config.admin import ConfigCache
 from pgaas.config.alone import LAYOUT, UNCHECKED, check_alone, place_of, users_at
 from pgaas.config.environments import (
-    FIXED_ENVIRONMENTS,
     SHARED_ENVIRONMENT,
+    TEAM_ENVIRONMENTS,
     USER_FILE,
     Environment,
     resolve_environment,
@@ -107,7 +107,7 @@ def _below(path: Path, here: Path, issues: Issues) -> Iterator[ClientFile]:
     if os.path.lexists(folder / USER_FILE):
         yield from _placed(folder / USER_FILE, here, issues)
         return
-    if any((folder / name).is_dir() for name in (*FIXED_ENVIRONMENTS, SHARED_ENVIRONMENT)):
+    if _is_clients(folder):
         users = users_at(folder.parent, here)
         yield from _files(users, user_environments_of(users, folder.name, issues))
     elif folder.name == SHARED_ENVIRONMENT:
@@ -117,6 +117,14 @@ def _below(path: Path, here: Path, issues: Issues) -> Iterator[ClientFile]:
     else:
         users = users_at(folder, here)
         yield from _files(users, user_files(users, issues))
+
+
+def _is_clients(folder: Path) -> bool:
+    """Tell whether a folder is one client's: environments are in it, and in none of its other folders."""
+    if not any((folder / name).is_dir() for name in TEAM_ENVIRONMENTS):
+        return False
+    below = (place for name in TEAM_ENVIRONMENTS for place in folder.glob(f"*/{name}"))
+    return not any(place.is_dir() and place.parent.name not in TEAM_ENVIRONMENTS for place in below)
 
 
 def _placed(path: Path, here: Path, issues: Issues) -> Iterator[ClientFile]:

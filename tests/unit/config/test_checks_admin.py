@@ -51,6 +51,7 @@ IC1 = "clients.ic1"
         ("postgresql", "archive_timeout: 5min", "archive_timeout: 5m", "postgresql.parameters.archive_timeout", "a time such"),
         ("clients", "  ic1:", "  admins:", "clients.admins", "is reserved"),
         ("clients", "  ic1:", "  kube:", "clients.kube", "is reserved"),
+        ("clients", "  ic1:", "  perf:", "clients.perf", "is reserved"),
         ("clients", "  ic1:", "  IC1:", "clients.IC1", "is not a code"),
         ("clients", "[local1, local2]", "[local1, local2, local1]", f"{IC1}.datacenters.2", "'local1' is there twice"),
         ("clients", "[local1, local2]", "[local1, lokal2]", f"{IC1}.datacenters.1", "did you mean local2?"),

@@ -152,6 +152,8 @@ def test_the_major_version_is_the_newest_or_the_one_asked_for(confs: Confs) -> N
         ("", "local", LOCAL, "is not a code"),
         ("kube", "local", LOCAL, "is reserved"),
         ("admins", "prod", PROD, "is reserved"),
+        ("hp", "prod", PROD, "is reserved"),
+        ("prod", "local", LOCAL, "is reserved"),
         ("i" * 60, "local", LOCAL, "may have 50"),
         ("ic1", "local", LOCAL, "is a client in local already"),
         ("ic7", "hp", LOCAL, "hp is a group"),
