@@ -82,6 +82,11 @@ def test_issues_are_told_after_the_rest(changed: Path, pgaas: Pgaas) -> None:
     assert "ic1/prod/dc1: could not be compared" in ran.out
     assert "ic1/local/local1: rolling restart" in ran.out
     assert "confs/users/ic1/prod/databases.yaml:3" in ran.err
+    ran = pgaas("diff", "--ins", "ic1", "--env", "prod", "--against", "HEAD", "-o", "json")
+    target = json.loads(ran.out)["targets"][0]
+    assert [(each["file"], each["line"]) for each in target["issues"]] == [
+        ("confs/users/ic1/prod/databases.yaml", 3)
+    ]
 
 
 def test_folders_need_no_root(changed: Path, tmp_path: Path) -> None:

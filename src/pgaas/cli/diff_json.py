@@ -28,6 +28,7 @@ def _target(target: TargetDiff) -> dict[str, Any]:
         "objects": [_object(change) for change in target.objects],
         "notes": list(target.notes),
         "error": target.error.what if target.error else None,
+        "issues": [issue._asdict() for issue in getattr(target.error, "issues", ())],
     }
 
 

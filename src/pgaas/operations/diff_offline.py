@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgaas.config.environments import USERS_FOLDER
 from pgaas.config.load import read_document
 from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
 from pgaas.config.resolved import ResolvedClient
 from pgaas.config.targets import find_targets
+from pgaas.config.users import Users, users_of
 from pgaas.errors import ConfigError, ConfigIssue, PgaasError, UsageError
 from pgaas.operations.diff_revision import revision
 from pgaas.operations.diff_select import Selection
-from pgaas.operations.diff_values import NO_LONGER, Diff, TargetDiff, value_changes
+from pgaas.operations.diff_values import NO_LONGER, Diff, TargetDiff, ValueChange, value_changes
+from pgaas.operations.fleet_rows import RECORD
 from pgaas.operations.progress import Progress, step
 from pgaas.render.build import build_values
+from pgaas.render.marks import Mark
 from pgaas.render.sides import Tree, at
 from pgaas.render.write import GENERATED_FOLDER
 
@@ -36,11 +40,12 @@ Find = Callable[[Target], Half | None]
 
 
 class Confs:
-    """One side's confs; `whose` stands before each of its issues."""
+    """One side's confs; `whose` stands before each of its issues but those of `shared` files."""
 
-    def __init__(self, root: Path, whose: str = "") -> None:
+    def __init__(self, root: Path, whose: str = "", shared: Users | None = None) -> None:
         self._root = root
         self._whose = whose
+        self._shared = shared.called("") if shared else ""
         self._cache = ConfigCache()
         targets, issues = find_targets(root, None, self._cache)
         self.targets = dict.fromkeys(targets)
@@ -62,18 +67,25 @@ class Confs:
         return Half(build_values(resolved).plain(), resolved)
 
     def _named(self, issue: ConfigIssue) -> ConfigIssue:
+        if self._shared and issue.file.startswith(self._shared):
+            return issue
         return issue._replace(file=f"{self._whose}{issue.file}")
 
 
 def against(root: Path, name: str, chosen: Selection, progress: Progress) -> Diff:
     """Compare the confs below root, as they lie there, with those of another revision.
 
-    A target whose confs have issues, on either side, is a row. Raise UsageError for a revision that Git does
-    not know, ToolMissing or ToolFailed for git.
+    Where the clients' files are in a clone of their own, both sides have those that lie there. A target whose
+    confs have issues, on either side, is a row. Raise UsageError for a revision that Git does not know,
+    ToolMissing or ToolFailed for git.
     """
-    with revision(root, name, progress) as (folder, commit):
-        old, new = Confs(folder, f"{name}:"), Confs(root)
-        issues = [*new.issues, *old.issues]
+    users = users_of(root)
+    shared = users if users.folder != root / USERS_FOLDER else None
+    with revision(root, name, progress, users=shared) as (folder, commit):
+        if shared:
+            progress.note(f"both sides have the clients' files of {shared.name}")
+        old, new = Confs(folder, f"{name}:", shared), Confs(root)
+        issues = [*dict.fromkeys([*new.issues, *old.issues])]
         targets = [*new.targets, *old.targets]
         if not issues:
             chosen.check(targets, where=str(root))
@@ -124,8 +136,20 @@ def _compared(target: Target, old: Find, new: Find) -> TargetDiff:
         return TargetDiff(target, "removed", notes=(NO_LONGER,))
     if before is None:
         return TargetDiff(target, "new")
-    values = value_changes(before.values, after.values, after.resolved, before.resolved)
+    found = value_changes(before.values, after.values, after.resolved, before.resolved)
+    # Every commit of any client moves the record of where all clients' files came from.
+    values = (*_other_server(target, before, after), *(each for each in found if each.path != RECORD))
     return TargetDiff(target, "changed" if values else "unchanged", values)
+
+
+def _other_server(target: Target, before: Half, after: Half) -> Iterator[ValueChange]:
+    """Return that a target's context is another one, which no value of the chart tells."""
+    if before.resolved and after.resolved:
+        both = (before.resolved.datacenters, after.resolved.datacenters)
+        was, will = (each.datacenters[target.dc].kube_context for each in both)
+        if was != will:
+            why = "unless that is the same API server by another name, the cluster is made anew on it"
+            yield ValueChange(f"datacenters.{target.dc}.kubeContext", was, will, Mark.unknown, why)
 
 
 def _values_files(folder: Path) -> dict[Target, Path]:

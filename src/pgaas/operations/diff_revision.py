@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pgaas.config.users import Users, place_users
 from pgaas.errors import ToolFailed, UsageError
 from pgaas.operations.progress import Progress
 from pgaas.tools.command import run
@@ -22,10 +23,13 @@ NOT_FOUND = (0, 1, 128)
 
 
 @contextmanager
-def revision(root: Path, name: str, progress: Progress) -> Iterator[tuple[Path, str]]:
+def revision(
+    root: Path, name: str, progress: Progress, *, users: Users | None = None
+) -> Iterator[tuple[Path, str]]:
     """Give a folder with the confs of a revision, and its commit; the folder goes at the end.
 
-    Raise UsageError for a revision that Git does not know, or whose confs are not all in this repository.
+    With `users` they stand for the folder's confs/users. Raise UsageError for a revision that Git does not
+    know, or whose confs are not all in this repository.
     """
     commit = _commit(root, name, progress)
     with tempfile.TemporaryDirectory(prefix="pgaas-diff-") as made:
@@ -33,7 +37,13 @@ def revision(root: Path, name: str, progress: Progress) -> Iterator[tuple[Path, 
         folder.mkdir()
         _git(root, archive_argv(commit, packed, CONFS), progress)
         _unpack(packed, folder, f"{CONFS} of {name}")
-        yield folder, commit
+        if users is None:
+            _refuse_without_users(folder, f"{CONFS} of {name}")
+        place_users(folder, users)
+        try:
+            yield folder, commit
+        finally:
+            place_users(folder, None)
 
 
 def _commit(root: Path, name: str, progress: Progress) -> str:
@@ -65,12 +75,16 @@ def _unpack(packed: Path, folder: Path, what: str) -> None:
             archive.extractall(folder, filter=_inside)
     except (tarfile.TarError, ValueError) as error:
         raise UsageError(f"can't unpack {what}: {error}", next_step="use --before and --after") from error
+
+
+def _refuse_without_users(folder: Path, what: str) -> None:
     users = folder / USERS
     if not users.is_dir() or not any(os.scandir(users)):
         raise UsageError(
             f"{USERS} is not in this repository at that revision, or is empty there",
             where=what,
-            next_step="if clients have a repository of their own, generate both sides: --before and --after",
+            next_step="if clients have a repository of their own, name a clone of it with --users, for both "
+            "sides; or generate each side: --before and --after",
         )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pgaas.config.naming import Target
+from pgaas.config.users import Users, place_users, users_of
 from pgaas.errors import ConfigError, RefusedAsUnsafe, UsageError
 from pgaas.operations.diff import Comparison, diff, refuse_from
 from pgaas.operations.diff_select import Selection, selection
@@ -221,6 +223,41 @@ def test_clients_in_a_repository_of_their_own(root: Path, tmp_path: Path) -> Non
 
 
 @pytest.fixture
+def clone(root: Path, tmp_path: Path) -> Iterator[Path]:
+    """Give the clients' files in a clone of their own, of which the root's repository knows nothing."""
+    folder = tmp_path / "users"
+    shutil.move(root / "confs/users", folder)
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "without clients")
+    place_users(root, Users(folder, "../users", "a" * 40))
+    yield folder
+    place_users(root, None)
+
+
+def test_with_a_clone_of_the_clients_files_only_the_platforms_are_compared(root: Path, clone: Path) -> None:
+    edit(clone, "ic1/local/databases.yaml", "      - reporting_db\n", "")
+    edit(root, ADMIN, 'max_connections: "50"', 'max_connections: "60"')
+    found = against(root)
+    assert len(found.targets) == 11
+    assert [str(each.target) for each in found.of("changed")] == ["ic1/local/local1", "ic1/local/local2"]
+    assert [change.path for change in one(found).values] == ["cluster.parameters.max_connections"]
+
+
+def test_an_issue_of_the_clone_is_one_of_both_sides(root: Path, clone: Path) -> None:
+    (clone / "ic1/Prod").mkdir()
+    assert [issue.file for issue in against(root).issues] == ["../users/ic1/Prod"]
+
+
+def test_an_api_server_that_is_another_one_is_told(root: Path) -> None:
+    edit(root, "confs/admin/local/datacenters.yaml", "kubeContext: cluster2", "kubeContext: elsewhere")
+    found = against(root)
+    assert one(found).state == "unchanged"
+    [change] = one(found, LOCAL1._replace(dc="local2")).values
+    told = change.path, change.before, change.after, change.mark
+    assert told == ("datacenters.local2.kubeContext", "cluster2", "elsewhere", Mark.unknown)
+
+
+@pytest.fixture
 def generated(root: Path, tmp_path: Path) -> Path:
     """Give a folder of values from before a change."""
     generate_all(root, None, Silent())
@@ -248,6 +285,16 @@ def test_two_folders_give_the_same_marks_as_two_revisions(root: Path, generated:
     ]
     assert plain[0] == plain[1]
     assert one(both[0]).mark is Mark.forbidden
+
+
+def test_the_commit_of_the_clients_files_is_no_change(root: Path, generated: Path) -> None:
+    place_users(root, users_of(root)._replace(revision="b" * 40))
+    try:
+        generate_all(root, None, Silent())
+    finally:
+        place_users(root, None)
+    assert (root / "confs/_generated/ic1-prod/dc1/values.yaml").read_text().count("b" * 40) == 2
+    assert folders(generated, root).of("changed") == []
 
 
 def test_what_no_folder_should_hold(root: Path, generated: Path, tmp_path: Path) -> None:
