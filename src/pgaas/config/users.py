@@ -55,6 +55,11 @@ def users_of(root: Path) -> Users:
     return _PLACED.get(root) or Users(root / USERS_FOLDER, USERS_FOLDER.as_posix())
 
 
+def are_named(root: Path) -> bool:
+    """Tell whether somebody said where the clients' files of a root are, or at which commit."""
+    return root in _PLACED
+
+
 def user_file_name(root: Path, ins: str, environment: Environment) -> str:
     """Return a client's file as messages show it."""
     return users_of(root).called(environment.user_place(ins))

@@ -16,6 +16,7 @@ from pgaas.kube.release import DEPLOYED, PENDING, drop_stuck_release, latest_rel
 from pgaas.kube.resources import CLUSTER, SECRET, name_of
 from pgaas.kube.wait import Item, Seen, wait_for
 from pgaas.operations.progress import Progress
+from pgaas.operations.recorded import keep_revision
 from pgaas.operations.subject import Subject
 from pgaas.tools import helmfile
 from pgaas.tools.command import run
@@ -120,6 +121,8 @@ def changes_of(subject: Subject, api: Api, *, fresh: bool, refusals: bool = Fals
 
     With `refusals`, what the API server would not take is a change like the others, and else is raised.
     """
+    if not fresh:
+        keep_revision(subject, api)
     rendered = as_helm_applies(parse_manifest(render(subject)), subject.cluster, subject.namespace)
     record = None if fresh else latest_release(api, subject.cluster, subject.namespace)
     before = (
@@ -136,6 +139,7 @@ def render(subject: Subject, progress: Progress | None = None) -> str:
 
 def sync(subject: Subject, progress: Progress) -> None:
     """Apply the release with helm, server-side, never taking a field from another manager."""
+    keep_revision(subject, subject.api())
     try:
         _helmfile(subject, helmfile.sync_argv("cluster", context=subject.context), SYNC_SECONDS, progress)
     except ToolFailed as error:

@@ -19,7 +19,9 @@ from pgaas.operations.check_tools import check_tools, require_tools
 from pgaas.operations.deploy import changes_of
 from pgaas.operations.diff_select import Selection
 from pgaas.operations.diff_values import Diff, State, TargetDiff, object_changes, value_changes
+from pgaas.operations.fleet_rows import RECORD
 from pgaas.operations.progress import Progress, step
+from pgaas.operations.recorded import clients_files
 from pgaas.operations.subject import Subject, load_subject
 from pgaas.render.write import write_values
 
@@ -117,6 +119,9 @@ def _compared(subject: Subject, api: Api) -> TargetDiff:
     if deployed is None or record.status != DEPLOYED:
         notes.append(f"the last deployment, revision {record.revision}, is {record.status}")
     values = value_changes(before, after, subject.resolved) if deployed else ()
+    # Where no commit is asked for, the recorded one is kept.
+    values = tuple(each for each in values if each.path != RECORD or each.after)
+    notes += [row.detail for row in clients_files(subject, api)] if deployed else []
     if objects and deployed and not values:
         notes.append("no value changes: the objects were changed since, or the chart prints them otherwise")
     state: State = "changed" if values or objects else "unchanged"

@@ -22,6 +22,7 @@ from pgaas.operations import (
 )
 from pgaas.operations.check_tools import check_tools, require_tools
 from pgaas.operations.progress import Progress
+from pgaas.operations.recorded import clients_files
 from pgaas.operations.rows import Row, refuse_rows
 from pgaas.operations.subject import Subject
 
@@ -109,7 +110,10 @@ def _checks(
         "storage class": lambda: [preflight_cluster.storage_class(subject, api)],
         "namespace": lambda: [preflight_live.namespace(subject, state)],
         "datacenter": lambda: [preflight_live.datacenter(subject, api, state)],
-        "release": lambda: [preflight_live.release(subject, api, state)],
+        "release": lambda: [
+            preflight_live.release(subject, api, state),
+            *(clients_files(subject, api) if state else ()),
+        ],
         "live cluster": lambda: preflight_live.unchanged_identity(subject, live),
         "pgadmin": lambda: preflight_pgadmin.given(subject, api),
         **preflight_pair.pair_checks(subject, api, state),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Never, dataclass_transform
+from typing import Annotated, Any, ClassVar, Literal, Never, Self, dataclass_transform
 
 from pydantic import Field
 
@@ -58,6 +58,10 @@ class Values:
 
     def __setattr__(self, name: str, value: Never) -> Never:
         raise AttributeError(f"{type(self).__name__} can't be changed")
+
+    def but(self, **fields: Any) -> Self:
+        """Return the same part with other values of some fields."""
+        return type(self)(**{**self.__dict__, **fields})
 
     def plain(self) -> dict[str, Any]:
         """Return a part of the values as plain maps and lists, with the keys of the file."""
