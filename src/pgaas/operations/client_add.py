@@ -168,6 +168,7 @@ def _changes(
         raise UsageError(f"--major: {file} is there already, and says it", next_step="leave --major out")
     if registered is None:
         block = client_block(admin, ins, _checked(admin, wish), _datacenters(admin, wish))
+        _refuse_shared_bucket(admin, block["s3Bucket"])
         changes.append(FileChange(path, old.file, content, with_client(old, content, ins, block)))
     else:
         _refuse_other_wishes(old, ins, registered, wish)
@@ -175,24 +176,27 @@ def _changes(
 
 
 def _checked(admin: AdminEnvironment, wish: Wish) -> Wish:
-    """Return the wish. Raise UsageError for a profile that is not on offer, or a bucket that is taken."""
+    """Return the wish. Raise UsageError for a profile that is not on offer."""
     profiles = list(admin.part("postgresql", "storageProfiles") or {})
     if wish.profile is None:
-        raise UsageError("missing option --profile", next_step=f"name the client's size: {known(profiles)}")
+        raise UsageError("missing option --profile", next_step=f"name the client's size ({known(profiles)})")
     if wish.profile not in profiles:
         raise UsageError(
             f"no profile {wish.profile!r} in {admin.team_env}{nearest(wish.profile, profiles)}",
             where=f"{admin.folder}/postgresql.yaml: storageProfiles",
             next_step=f"name one of them ({known(profiles)})",
         )
-    for other, client in admin.clients.clients.items():
-        if wish.bucket is not None and client.s3_bucket == wish.bucket:
-            raise UsageError(
-                f"the bucket {wish.bucket} is {other}'s: each client has its own",
-                where=f"{admin.folder}/clients.yaml: clients.{other}.s3Bucket",
-                next_step="name another --bucket, or leave it out",
-            )
     return wish
+
+
+def _refuse_shared_bucket(admin: AdminEnvironment, bucket: str) -> None:
+    for other, client in admin.clients.clients.items():
+        if client.s3_bucket == bucket:
+            raise UsageError(
+                f"the bucket {bucket} is {other}'s: each client has its own",
+                where=f"{admin.folder}/clients.yaml: clients.{other}.s3Bucket",
+                next_step="name another one with --bucket",
+            )
 
 
 def _datacenters(admin: AdminEnvironment, wish: Wish) -> tuple[str, ...]:

@@ -203,6 +203,14 @@ def test_a_file_of_the_clients_that_would_not_resolve_is_found_before_anything_i
     assert files_of(confs.root) == before
 
 
+def test_a_bucket_that_is_anothers_is_refused_by_default_too(confs: Confs) -> None:
+    confs.replace(CLIENTS.format("prod"), "s3Bucket: ic1-prod-backups", "s3Bucket: ic7-prod-backups")
+    before = files_of(confs.root)
+    with pytest.raises(UsageError, match="the bucket ic7-prod-backups is ic1's"):
+        add_client(confs.root, "ic7", "prod", PROD)
+    assert files_of(confs.root) == before
+
+
 def test_files_that_have_issues_already_are_to_be_mended_first(confs: Confs) -> None:
     confs.replace(CLIENTS.format("prod"), "storageProfile: XXL", "storageProfile: Z9")
     with pytest.raises(ConfigError) as refused:
