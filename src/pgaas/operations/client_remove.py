@@ -22,7 +22,7 @@ from pgaas.config.files import read_to_change
 from pgaas.config.load import USER_FILE_LIMIT, Document, read_bytes
 from pgaas.config.models.clients import Client
 from pgaas.config.models.datacenters import DatacentersFile
-from pgaas.config.naming import Target, cluster_name, namespace
+from pgaas.config.naming import Target, alias_fqdn, cluster_name, namespace
 from pgaas.config.onboarding import CLIENTS, without_client
 from pgaas.config.targets import user_environments
 from pgaas.config.users import leads_out, user_file_name, user_file_path, users_of
@@ -304,6 +304,11 @@ def _left(admin: AdminEnvironment, environment: Environment, ins: str, *, whole:
         f"the archives of {', '.join(names)} in the bucket {client.s3_bucket}: if the client comes back, "
         "`pgaas create --next-generation` begins beside them"
     ]
+    datacenters = admin.models.get("datacenters")
+    if isinstance(datacenters, DatacentersFile):
+        dns = datacenters.dns
+        name = alias_fqdn(dns.primary_prefix, Target(ins, environment.env, ""), dns.zone)
+        left.append(f"the DNS name {name}: it leads nowhere now, or to whoever gets the address next")
     if not whole:
         return [*left, f"{ins} itself in {admin.folder}/clients.yaml, for its other environments"]
     left.append(f"the bucket {client.s3_bucket} itself")

@@ -69,6 +69,7 @@ def test_what_stays_is_named(world: FleetWorld) -> None:
         "archives of local-ic2-local1, local-ic2-local2 in the bucket ic2-backups" in line for line in left
     )
     assert any("--next-generation" in line for line in left)
+    assert any("the DNS name primary.ic2-local.pgaas.local" in line for line in left)
 
 
 def test_while_a_cluster_lives_anywhere_it_is_refused(world: FleetWorld) -> None:
