@@ -7,6 +7,7 @@ file is read, and kept here: so no operation can read one client from here and a
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,12 @@ def users_of(root: Path) -> Users:
 def are_named(root: Path) -> bool:
     """Tell whether somebody said where the clients' files of a root are, or at which commit."""
     return root in _PLACED
+
+
+def users_option(root: Path) -> str:
+    """Return what a command needs to read the same clients' files: nothing, or --users and a blank before."""
+    users = users_of(root)
+    return "" if users.folder == root / USERS_FOLDER else f" --users {shlex.quote(users.name)}"
 
 
 def user_file_name(root: Path, ins: str, environment: Environment) -> str:

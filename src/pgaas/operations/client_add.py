@@ -29,7 +29,7 @@ from pgaas.config.naming import Target, cluster_name, namespace
 from pgaas.config.onboarding import CLIENTS, LOCAL, Wish, client_block, with_client
 from pgaas.config.resolve import resolve_client
 from pgaas.config.starter import starter_databases
-from pgaas.config.users import user_file_name, user_file_path, users_of
+from pgaas.config.users import user_file_name, user_file_path, users_of, users_option
 from pgaas.errors import ConfigError, UsageError
 from pgaas.operations.client_todo import Rendered, Todo, todo_of
 from pgaas.operations.preview import check_schema
@@ -86,7 +86,7 @@ def add_client(root: Path, ins: str, env: str, wish: Wish, *, dry_run: bool = Fa
         kept=kept,
         diff=diff_of(changes),
         todo=todo_of(rendered),
-        next_steps=_next_steps(environment, targets, [change.name for change in changes]),
+        next_steps=_next_steps(root, environment, targets, [change.name for change in changes]),
         dry_run=dry_run,
     )
 
@@ -157,7 +157,8 @@ def _changes(
         raise UsageError(
             f"{ins} is a client in {environment.env} already",
             where=f"{old.file}:{old.line((CLIENTS, ins))} and {file}",
-            next_step=f"change it in these files; pgaas explain --ins {ins} --env {environment.env}",
+            next_step=f"change it in these files; pgaas explain --ins {ins} --env {environment.env}"
+            f"{users_option(root)}",
         )
     changes = []
     if not there:
@@ -273,8 +274,13 @@ def _rendered(root: Path, environment: Environment, ins: str, changes: list[File
     return found
 
 
-def _next_steps(environment: Environment, targets: Sequence[Target], files: Sequence[str]) -> list[str]:
+def _next_steps(
+    root: Path, environment: Environment, targets: Sequence[Target], files: Sequence[str]
+) -> list[str]:
     steps = [f"commit {' and '.join(files)}"]
     if environment.team_env == LOCAL:
         steps.append("pgaas infra install")
-    return steps + [f"pgaas create --ins {each.ins} --env {each.env} --dc {each.dc}" for each in targets]
+    return steps + [
+        f"pgaas create --ins {each.ins} --env {each.env} --dc {each.dc}{users_option(root)}"
+        for each in targets
+    ]

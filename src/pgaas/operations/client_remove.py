@@ -25,7 +25,7 @@ from pgaas.config.models.datacenters import DatacentersFile
 from pgaas.config.naming import Target, alias_fqdn, cluster_name, namespace
 from pgaas.config.onboarding import CLIENTS, without_client
 from pgaas.config.targets import user_environments
-from pgaas.config.users import leads_out, user_file_name, user_file_path, users_of
+from pgaas.config.users import leads_out, user_file_name, user_file_path, users_of, users_option
 from pgaas.config.validate import validate_part
 from pgaas.errors import ConfigError, ConfigIssue, PgaasError, RefusedAsUnsafe, UsageError
 from pgaas.kube.client import Api, api_for
@@ -97,7 +97,7 @@ def plan_removal(root: Path, ins: str, env: str, progress: Progress, *, accepted
         _check_result(root, admin, changes)
     whole = any(change.name == old.file for change in changes)
     seen = _look(ins, env, contexts, progress, whole=whole and environment.team_env == SHARED_ENVIRONMENT)
-    _refuse(ins, env, seen, accepted)
+    _refuse(root, ins, env, seen, accepted)
     return Plan(
         root=root,
         ins=ins,
@@ -272,13 +272,16 @@ def _of_cluster(claim: dict[str, object]) -> bool:
     return dig(claim, "metadata", "labels", CLUSTER_LABEL) is not None
 
 
-def _refuse(ins: str, env: str, seen: Sequence[Seen], accepted: Sequence[str]) -> None:
+def _refuse(root: Path, ins: str, env: str, seen: Sequence[Seen], accepted: Sequence[str]) -> None:
     alive = [each for each in seen if each.alive]
     if alive:
         lines = "".join(
             f"\n  {each.datacenter} (context {each.context}): {', '.join(each.alive)}" for each in alive
         )
-        commands = [f"pgaas delete --ins {ins} --env {env} --dc {each.datacenter}" for each in alive]
+        commands = [
+            f"pgaas delete --ins {ins} --env {env} --dc {each.datacenter}{users_option(root)}"
+            for each in alive
+        ]
         raise RefusedAsUnsafe(
             f"{ins} still lives in {env}, and could not be deleted without its files:{lines}",
             next_step="delete it first: " + "; ".join(commands),

@@ -8,6 +8,7 @@ from pathlib import Path
 from pgaas.config.naming import Target
 from pgaas.config.resolve import ConfigCache, resolve_client
 from pgaas.config.resolved import ResolvedClient
+from pgaas.config.users import users_option
 from pgaas.kube.client import Api, api_for
 from pgaas.render.build import build_values
 from pgaas.render.values import GeneratedValues
@@ -112,7 +113,8 @@ class Subject:
             return (
                 f"pgaas restore --ins {self.target.ins} --env {self.target.env} --dc {self.target.dc} {end}"
             )
-        return f"pgaas {verb} --ins {self.target.ins} --env {self.target.env} --dc {self.target.dc}"
+        target = f"--ins {self.target.ins} --env {self.target.env} --dc {self.target.dc}"
+        return f"pgaas {verb} {target}{users_option(self.root)}"
 
 
 def load_subject(root: Path, target: Target, cache: ConfigCache | None = None) -> Subject:

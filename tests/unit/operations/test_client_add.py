@@ -13,9 +13,11 @@ from tests.unit.config.support import REPOSITORY, Confs
 from pgaas.config.naming import Target
 from pgaas.config.onboarding import Wish
 from pgaas.config.resolve import resolve_client
+from pgaas.config.users import Users, place_users
 from pgaas.errors import ConfigError, UsageError
 from pgaas.operations.client_add import Added, add_client
 from pgaas.operations.client_todo import Todo
+from pgaas.operations.subject import load_subject
 from pgaas.render.build import build_values
 
 LOCAL = Wish(profile="S", datacenters=("local1", "local2"))
@@ -232,6 +234,21 @@ def test_the_clients_may_be_a_repository_of_their_own(confs: Confs, tmp_path: Pa
     (confs.root / "confs/users").symlink_to(tmp_path / "values")
     add_client(confs.root, "ic7", "local", LOCAL)
     assert (tmp_path / "values/ic7/local/databases.yaml").is_file()
+
+
+def test_next_steps_read_the_same_files(confs: Confs, tmp_path: Path) -> None:
+    (confs.root / "confs/users").rename(tmp_path / "our values")
+    place_users(confs.root, Users(tmp_path / "our values", "../our values"))
+    try:
+        added = add_client(confs.root, "ic7", "local", LOCAL)
+        with pytest.raises(UsageError) as refused:
+            add_client(confs.root, "ic7", "local", LOCAL)
+        command = load_subject(confs.root, Target("ic7", "local", "local1")).command("create")
+    finally:
+        place_users(confs.root, None)
+    assert added.next_steps[2] == command
+    for step in (command, str(refused.value.next_step)):
+        assert step.endswith(" --users '../our values'")
 
 
 def test_a_new_sub_environment_must_be_meant(confs: Confs) -> None:
