@@ -109,7 +109,7 @@ def fleet(root: Path, env: str | None, progress: Progress, *, everything: bool =
     wanted = {(namespace(each), cluster_name(each)) for each in scope.targets}
     shown = Patient(progress)
     where = ", ".join(context or CURRENT for context in scope.contexts)
-    with step(shown, f"looking at {len(scope.targets)} clusters in {where}"):
+    with step(shown, f"looking at {len(scope.targets)} clusters in {where}") as outcome:
         works = {context: Background(partial(_look, context, wanted)) for context in scope.contexts}
         begun = time.monotonic()
         subjects: dict[Target, Subject | ConfigError] = {}
@@ -117,6 +117,8 @@ def fleet(root: Path, env: str | None, progress: Progress, *, everything: bool =
             subjects[target] = _subject(root, target, cache)
             shown.advanced(number, len(scope.targets))
         looks = _wait(works, begun, shown)
+        if unseen := [look.context for look in looks.values() if look.error]:
+            outcome.problem = f"not seen: {', '.join(unseen)}"
     by_place = {place: context for context, places in scope.contexts.items() for place in places}
     rows = [_row(target, subjects[target], by_place, scope, looks) for target in scope.targets]
     rows += [fileless_row(ins, team_env) for ins, team_env in scope.registered]

@@ -93,6 +93,16 @@ def test_a_context_that_is_down_is_told_in_its_rows_and_hides_no_other(world: Fl
     assert [each.error for each in seen.contexts] == ["", "the API server of cluster2 cannot be reached"]
 
 
+def test_a_look_that_did_not_see_all_does_not_say_ok(
+    world: FleetWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "Patient", lambda progress: progress)
+    world.down.add("cluster2")
+    told = Told()
+    fleet(world.root, "local", told)
+    assert told.lines[-1] == "failed not seen: cluster2"
+
+
 def test_a_context_that_hangs_is_not_waited_for(world: FleetWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Event()
 
