@@ -16,7 +16,7 @@ from pgaas.operations.health import expected_of, judge
 from pgaas.operations.pair import Pair, Side
 from pgaas.operations.preflight_standby import standby_settings
 from pgaas.operations.progress import Progress
-from pgaas.operations.recorded import clients_files
+from pgaas.operations.recorded import brought_along
 from pgaas.operations.rows import Row
 from pgaas.operations.settle import apis_of, following
 from pgaas.operations.trust import look_at_trust
@@ -31,7 +31,7 @@ def switchover_checks(
     """Return the rows of every check for moving the primary from one side to another."""
     left_out = set(skipped)
     checks: dict[str, Check] = {
-        "configuration": lambda: [_confs(pair, old, new), *_clients_files(pair)],
+        "configuration": lambda: [_confs(pair, old, new), *_brought_along(pair)],
         f"health of {old}": lambda: _health(pair[old], "base backup" in left_out),
         f"health of {new}": lambda: _health(pair[new], "base backup" in left_out),
         "following": lambda: [_following(pair[new], pair[old])],
@@ -90,11 +90,11 @@ def _confs(pair: Pair, old: str, new: str) -> Row:
     return Row("configuration", "ok", f"{file} says that {old} is the primary")
 
 
-def _clients_files(pair: Pair) -> Iterator[Row]:
-    """Return what the sync at the end of the move would apply of files that nobody deployed from."""
+def _brought_along(pair: Pair) -> Iterator[Row]:
+    """Return what the sync at the end of the move would apply beside it, on each side."""
     for side in pair.sides.values():
         if side.api is not None and not side.error:
-            yield from clients_files(side.subject, side.api)
+            yield from brought_along(side.subject, side.api)
 
 
 def _health(side: Side, without_backup: bool) -> Iterator[Row]:

@@ -89,7 +89,7 @@ CLUSTER: dict[str, Rule] = {
     "cluster.resources.requests.*": rolling("part of every instance's pod"),
     "cluster.resources.limits.*": rolling("part of every instance's pod"),
     "cluster.parameters.*": parameter,
-    "cluster.primaryUpdateStrategy": NEXT_TIME,
+    "cluster.primaryUpdateStrategy": nothing("counts at the next restart, also one that waits for a person"),
     "cluster.primaryUpdateMethod": NEXT_TIME,
     "cluster.maxStartDelay": rolling("the startup probe of every instance's pod"),
     "cluster.maxStopDelay": rolling("the grace period of every instance's pod"),

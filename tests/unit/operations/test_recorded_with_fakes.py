@@ -122,16 +122,27 @@ def test_a_review_tells_what_would_be_refused_and_not_what_stays(
     assert any("c0ffeec0ffee" in note for note in looked().notes)
 
 
-def test_a_switchover_does_not_bring_other_files_along(sides: TwoSides) -> None:
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (("monitoring", "tls"), None, []),
+        (("replication", "primary"), "local-ic1-local2", []),
+        (("databases",), [], [("clients' files", "failed", "c0ffeec0ffee")]),
+        (("dns", "ttl"), 9, [("pending changes", "warning", "dns.ttl (nothing); pgaas diff --ins ic1")]),
+        (("cluster", "maxStopDelay"), 9, [("pending changes", "warning", "maxStopDelay (rolling restart)")]),
+    ],
+)
+def test_a_switchover_tells_what_it_would_bring_along(
+    sides: TwoSides, place: tuple[str, str], value: Any, told: list[tuple[str, str, str]]
+) -> None:
     pair = look(load_pair(sides.root, "ic1", "local"))
-
-    def failed() -> list[str]:
-        rows = switchover_checks(pair, ONE, TWO, (), Told())
-        return [row.name for row in rows if row.state == "failed"]
-
     values = pair[ONE].subject.values.plain()
+    part: Any = values
+    for key in place[:-1]:
+        part = part[key]
+    if value is not None:
+        part[place[-1]] = value
     deployed(sides.servers[ONE], values, FIRST)
-    assert failed() == []
-    values["databases"].pop()
-    deployed(sides.servers[ONE], values, FIRST)
-    assert failed() == ["clients' files"]
+    rows = [row for row in switchover_checks(pair, ONE, TWO, (), Told()) if row.state != "ok"]
+    assert [(row.name, row.state) for row in rows] == [each[:2] for each in told]
+    assert all(each[2] in row.detail for row, each in zip(rows, told, strict=True))
