@@ -16,7 +16,7 @@ FILE = Path("docs/commands.md")
 EXAMPLES = "Examples:"
 INTRODUCTION = """# Commands
 
-<!-- Made by `python -m pgaas.cli.reference`: edits will be lost. -->
+<!-- Made by `uv run python -m pgaas.cli.reference`: edits will be lost. -->
 
 `pgaas VERB --ins INS --env ENV [--dc DC]`. Results go to stdout, everything else to stderr; `-o json` prints
 one JSON document and nothing else. `pgaas --install-completion` teaches your shell the verbs, and the
