@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pgaas.config.admin import ConfigCache, check_known
 from pgaas.config.environments import (
+    LOCAL,
     Environment,
     code_problem,
     known,
@@ -36,6 +37,7 @@ def find_targets(
 ) -> tuple[list[Target], list[ConfigIssue]]:
     """Return the targets that can be told, as `list_targets` does, and what keeps others from being told.
 
+    A root without `local`, as a package is, has no targets there.
     Raise UsageError if no client has a file for `env`.
     """
     cache = cache or ConfigCache()
@@ -46,6 +48,9 @@ def find_targets(
         if wanted is not None and found != wanted:
             continue
         environment = resolve_environment(found)
+        if found == LOCAL != wanted and not (root / environment.admin_folder).exists():
+            # A package has none: what clients wrote for their own machines is not for it.
+            continue
         admin = cache.admin(root, environment.team_env)
         issues.update(dict.fromkeys(admin.issues))
         if admin.issues:

@@ -40,6 +40,15 @@ def test_no_users_at_all(confs: Confs) -> None:
     assert shown(confs) == []
 
 
+def test_a_root_without_local_has_no_targets_there_unless_it_is_asked_for(confs: Confs) -> None:
+    everywhere = shown(confs)
+    shutil.rmtree(confs.root / "confs/admin/local")
+    assert shown(confs) == [target for target in everywhere if "/local/" not in target]
+    assert issues(confs, "local")
+    shutil.rmtree(confs.root / "confs/admin/perf")
+    assert issues(confs)
+
+
 def test_what_is_no_clients_folder_is_passed_over(confs: Confs) -> None:
     confs.write("confs/users/README.md", "")
     confs.write("confs/users/.git/config", "")
