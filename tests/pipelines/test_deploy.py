@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -35,6 +36,7 @@ from pgaas.operations import create as create_module
 from pgaas.operations import upgrade as upgrade_module
 from pgaas.operations.create import Choices, Created
 from pgaas.operations.upgrade import Upgraded
+from pgaas.operations.version import own_version
 
 CLIENTS = ("ic1", "is2", "is3")
 DEPLOY = ("ci", "deploy", "--ins", "ic1,is2,is3", "--env", "perf", "--action", "create")
@@ -90,9 +92,11 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., StubVerbs]:
 
 
 def states(report: Path) -> dict[str, str]:
-    return {
-        each["ins"]: each["state"] for each in json.loads((report / "deploy.json").read_text())["clients"]
-    }
+    return {each["ins"]: each["state"] for each in clients(report)}
+
+
+def clients(report: Path) -> list[dict[str, Any]]:
+    return json.loads((report / "deploy.json").read_text())["clients"]
 
 
 def test_clients_are_done_in_the_order_given_with_a_stub_create(three, pgaas, verbs, tmp_path: Path) -> None:
@@ -221,6 +225,57 @@ def test_ctrl_c_says_how_far_it_came_with_a_stub_create(three, pgaas, verbs, tmp
     assert done.code == 130
     assert "perf-is2-dc1 may be deployed in part; done: ic1; interrupted: is2; not begun: is3" in done.err
     assert states(tmp_path) == {"ic1": "done", "is2": "interrupted", "is3": "not begun"}
+    assert [each["exitCode"] for each in clients(tmp_path)] == [0, 130, 0]
+    assert clients(tmp_path)[1]["nextStep"]
+
+
+def test_a_run_that_is_killed_leaves_a_report_of_what_had_begun_with_a_stub_create(
+    three, pgaas, verbs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = verbs()
+    real, kept = made.create, tmp_path / "as-it-was"
+
+    def keep_report(folder: Path, target: Target, *others: Any) -> Created:
+        if target.ins == "is2":
+            shutil.copytree(tmp_path / "reports", kept)
+        return real(folder, target, *others)
+
+    monkeypatch.setattr(create_module, "create", keep_report)
+    assert pgaas(*DEPLOY, "--reports", str(tmp_path / "reports")).code == 0
+    assert states(kept) == {"ic1": "done", "is2": "running", "is3": "not begun"}
+    assert json.loads((kept / "deploy.json").read_text())["running"] == ["is2"]
+    suite = ElementTree.parse(kept / "deploy.junit.xml").getroot().find("testsuite")
+    assert suite is not None
+    assert (suite.get("failures"), suite.get("skipped")) == ("1", "1")
+    assert "the run was killed" in str(suite.find("testcase[@name='is2']/failure").get("message"))  # type: ignore[union-attr]
+    assert [each["error"] for each in clients(tmp_path / "reports")] == [None] * 3
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.2.3", True), ("", False)])
+def test_a_pgaas_of_another_version_than_the_release_says_so_with_a_stub_create(
+    three: Path, pgaas, verbs, version: str, told: bool
+) -> None:
+    made = verbs()
+    own = own_version().text
+    parts = {name: {"version": version or own, "sha256": "a" * 64} for name in ("pgaas", "users")}
+    (three / ".pgaas-release.json").write_text(json.dumps(parts))
+    done = pgaas(*DEPLOY)
+    assert done.code == 0
+    assert len(made.calls) == 3
+    assert (f"this pgaas is {own}, and the release" in done.err) == told
+
+
+def test_a_full_disk_is_no_bug_and_names_the_clients_too_with_a_stub_create(
+    three, pgaas, verbs, tmp_path: Path
+) -> None:
+    verbs(is2=OSError(errno.ENOSPC, "No space left on device", "/var/full"))
+    done = pgaas(*DEPLOY, "--reports", str(tmp_path))
+    assert done.code == clients(tmp_path)[1]["exitCode"] == 2
+    assert "done: ic1; failed: is2; not begun: is3" in done.err
+    assert (clients(tmp_path)[1]["error"], clients(tmp_path)[1]["where"]) == (
+        "no space left on device",
+        "/var/full",
+    )
 
 
 def test_a_bug_is_in_the_report_too_with_a_stub_create(three, pgaas, verbs, tmp_path: Path) -> None:
@@ -285,6 +340,7 @@ def test_a_signal_ends_a_run_and_leaves_a_report_of_it(three: Path, tmp_path: Pa
     assert process.returncode == 143, err
     assert "interrupted: ic1; not begun: is2, is3" in err
     assert states(tmp_path / "reports") == {"ic1": "interrupted", "is2": "not begun", "is3": "not begun"}
+    assert clients(tmp_path / "reports")[0]["exitCode"] == 143
 
 
 def test_the_release_that_was_fetched_is_in_the_report_with_a_stub_create(

@@ -7,23 +7,30 @@ of another machine or lost with its workspace, and knows nothing of what others 
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgaas.config.admin import ConfigCache
 from pgaas.config.naming import Target, cluster_name
 from pgaas.config.releases import Wanted
-from pgaas.errors import ConfigError, PgaasError, Stopped
+from pgaas.errors import ConfigError, PgaasError, Stopped, UsageError
 from pgaas.operations import create, upgrade, wait
 from pgaas.operations.ci_fetch import Release, read_release
 from pgaas.operations.ci_report import write_reports
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import load_subject
 from pgaas.operations.target import find_target
+from pgaas.operations.version import own_version
 
 DONE, FAILED, INTERRUPTED, NOT_BEGUN = "done", "failed", "interrupted", "not begun"
+# Stays in a report only if the run was killed: nobody was left to say how it ended.
+RUNNING = "running"
+KILLED = "it had begun, and the run was killed: nothing says how far it came"
+AGAIN = "run the same command again: clients that are done are found unchanged"
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ def deploy_clients(
     seen = Deployment(wanted.action, wanted.env, read_release(root), clients)
     run = _Run(root, wanted, timeout, progress, reports, seen)
     run.report()
+    _compare_versions(run)
     try:
         targets = _check_all(run)
         for number, target in enumerate(targets):
@@ -113,6 +121,20 @@ def deploy_clients(
     finally:
         on_end(run.seen)
     return run.seen
+
+
+def _compare_versions(run: _Run) -> None:
+    """Say it if this pgaas is not the release's own; a mend may be deployed by another one on purpose."""
+    if run.seen.release is None:
+        return
+    own, meant = "of an unknown version", run.seen.release.pgaas.version
+    with suppress(PgaasError):
+        own = own_version().text
+    if own != meant:
+        run.progress.note(
+            f"this pgaas is {own}, and the release in {run.root} is {meant}, which was not tested with it; "
+            "docs/ci.md says how to install the release's own"
+        )
 
 
 def _check_all(run: _Run) -> list[Target]:
@@ -145,9 +167,16 @@ def _deploy_one(run: _Run, number: int, target: Target) -> None:
     run.progress.note(f"client {number + 1} of {count}: {run.wanted.action} {cluster_name(target)}")
     start = time.monotonic()
     try:
+        run.set(number, state=RUNNING, error=KILLED, next_step=AGAIN)
         changed = _act(run, target)
     except KeyboardInterrupt as interrupt:
-        run.set(number, state=INTERRUPTED, seconds=_since(start), error=str(interrupt) or "interrupted")
+        run.set(
+            number,
+            state=INTERRUPTED,
+            seconds=_since(start),
+            error=str(interrupt) or "interrupted",
+            exit_code=_signalled(interrupt),
+        )
         said = f"{interrupt}; " if str(interrupt) else ""
         raise KeyboardInterrupt(
             f"{said}{run.seen.summary}. The same command takes up from there"
@@ -158,17 +187,36 @@ def _deploy_one(run: _Run, number: int, target: Target) -> None:
             error,
             f"{target.ins} failed, and the run ends there ({run.seen.summary}): {_text(error)}",
             where=error.where,
-            next_step=f"{error.next_step + '; then ' if error.next_step else ''}run the same command again: "
-            "clients that are done are found unchanged",
+            next_step=f"{error.next_step + '; then ' if error.next_step else ''}{AGAIN}",
         ) from error
     except Exception as error:
-        run.set(number, state=FAILED, seconds=_since(start), error=f"a bug: {error}", exit_code=1)
+        run.set(
+            number, state=FAILED, seconds=_since(start), error=f"a bug: {error}", next_step="", exit_code=1
+        )
         raise
-    run.set(number, state=DONE, changed=changed, seconds=_since(start))
+    run.set(number, state=DONE, changed=changed, seconds=_since(start), error="", next_step="")
+
+
+def _signalled(interrupt: KeyboardInterrupt) -> int:
+    """Return the exit code of what was interrupted: by Ctrl-C, or by the signal that a cause of it names."""
+    numbers = (getattr(each, "number", 0) for each in (interrupt, interrupt.__cause__, interrupt.__context__))
+    return 128 + next(filter(None, numbers), signal.SIGINT)
 
 
 def _act(run: _Run, target: Target) -> bool:
     """Create or upgrade one client, and return whether anything was changed."""
+    try:
+        return _act_on(run, target)
+    except OSError as error:
+        # A full disk or a wrong permission, as pgaas tells it elsewhere too; here it has to name the clients.
+        raise UsageError(
+            (error.strerror or str(error)).lower(),
+            where=str(error.filename or run.root),
+            next_step="free space there, or mend its permissions",
+        ) from error
+
+
+def _act_on(run: _Run, target: Target) -> bool:
     if run.wanted.action == "upgrade":
         timeout = run.timeout or upgrade.DEFAULT_TIMEOUT
         return upgrade.upgrade(run.root, target, force=False, timeout=timeout, progress=run.progress).changed

@@ -31,6 +31,7 @@ def as_json(seen: Deployment) -> dict[str, object]:
         "release": asdict(seen.release) if seen.release else None,
         "done": seen.named("done"),
         "failed": [*seen.named("failed"), *seen.named("interrupted")],
+        "running": seen.named("running"),
         "notBegun": seen.named("not begun"),
         "clients": [
             {
@@ -93,9 +94,8 @@ def _say(case: Element, run: ClientRun) -> None:
         SubElement(case, "skipped", message="not begun: the run ended before")
     else:
         lines = [run.error, f"where: {run.where}" if run.where else "", f"next: {run.next_step}"]
-        failure = SubElement(
-            case, "failure", message=_legal(run.error.partition("\n")[0]), type=f"exit {run.exit_code}"
-        )
+        kind = f"exit {run.exit_code}" if run.exit_code else run.state
+        failure = SubElement(case, "failure", message=_legal(run.error.partition("\n")[0]), type=kind)
         failure.text = _legal("\n".join(filter(None, lines)))
 
 
