@@ -52,6 +52,11 @@ class Version:
         """Whether this is what a version's tag names, unchanged."""
         return bool(self.tag)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it says what is built; if not, `source` says why."""
+        return bool(self.tag or self.commit)
+
 
 @dataclass(frozen=True)
 class Handed:
@@ -108,7 +113,7 @@ def tree_version(root: Path, environ: Mapping[str, str] | None = None) -> Versio
     try:
         checkout = look(root)
     except PgaasError as error:
-        why = f"a source tree that git does not read: {error.what.splitlines()[0]}"
+        why = f"a source tree that git does not read: {' '.join(error.what.split())}"
     if checkout is None and (built := _read_built(root / TREE_BUILT)):
         return built
     handed = _handed(environ, checkout)

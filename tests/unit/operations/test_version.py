@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version as Pep440
+from tests.cli.support import run_process
 from tests.unit.tools.checkouts import Checkout, new_checkout
 
 from pgaas.errors import UsageError
@@ -241,6 +244,36 @@ def test_without_git_on_the_path_a_checkout_still_has_a_version(
         "0.0.0-unknown",
         "a source tree that git does not read: git is not installed",
     )
+
+
+def test_the_whole_reason_is_told_when_git_refuses_a_checkout(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+):
+    someone_elses(monkeypatch)
+    found = tree_version(checkout.root, NOTHING)
+    assert found.text == "0.0.0-unknown"
+    assert "dubious ownership" in found.source
+    assert f"safe.directory {checkout.root}" in found.source
+    assert "\n" not in found.source
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_the_command_says_on_stderr_why_it_does_not_know(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, output: str
+):
+    someone_elses(monkeypatch)
+    ran = run_process("version", "-o", output, cwd=tmp_path)
+    assert ran.code == 0
+    assert "0.0.0-unknown" in ran.out
+    assert "note: the version is not known: " in ran.err
+    assert ran.out.count("\n") == 1 or json.loads(ran.out)
+
+
+def someone_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let git take every checkout for another user's, as it does in many a container."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 def test_a_git_hooks_variables_lead_nowhere_else(
