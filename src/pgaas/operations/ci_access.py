@@ -65,18 +65,19 @@ def _check_settings(access: Access, environment: Mapping[str, str]) -> None:
         "PGAAS_JFROG_PATH": access.secret_path,
         "ARTIFACTORY_REPOSITORY": access.repository,
         "VAULT_APPROLE_MOUNT": access.vault_mount,
+        "VAULT_NAMESPACE": access.vault_namespace,
     }
     settings = {"VAULT_ADDR": access.vault_address, "ARTIFACTORY_URL": access.artifactory_url, **paths}
     for name in (ROLE_ID, SECRET_ID):
         settings[name] = environment.get(name, "") or environment.get(f"{name}_FILE", "")
-    unset = [name for name, value in settings.items() if not value]
+    unset = [name for name, value in settings.items() if not value and name != "VAULT_NAMESPACE"]
     if unset:
         raise UsageError(
             f"{', '.join(unset)} {'is' if len(unset) == 1 else 'are'} not set",
             next_step="docs/ci.md says what each is, and where it is set",
         )
     for name, value in paths.items():
-        if not PATH.fullmatch(value):
+        if value and not PATH.fullmatch(value):
             raise UsageError(f"{name} {value!r} is not a path of letters, digits, '.', '_' and '-'")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from pgaas.errors import RefusedAsUnsafe, ToolFailed
-from pgaas.tools.web import CHUNK, Answer, Sink, Web, said, shown
+from pgaas.tools.web import CHUNK, Answer, Sink, Web, shown
 
 SHA256 = "x-checksum-sha256"
 ADVICE = {
@@ -54,7 +54,10 @@ class Artifactory:
                 for each in sums.values():
                     each.update(chunk)
         headers = {f"X-Checksum-{name.capitalize()}": each.hexdigest() for name, each in sums.items()}
-        self._ask("PUT", path, headers, body=file, accept=(200, 201))
+        answer = self._ask("PUT", path, headers, body=file, accept=(200, 201, 403))
+        # Who may not replace a file is refused a second try too: the first may have arrived, its answer not.
+        if answer.status == 403 and self.stored_checksum(path) != sums["sha256"].hexdigest():
+            raise self._refused(answer, self.url(path))
 
     def read_back(self, path: str) -> str:
         """Return the SHA-256 of the bytes that a reader gets."""
@@ -97,14 +100,15 @@ class Artifactory:
         # Large artifacts may be given out by another server; the token does not go there.
         answer = self.web.ask(method, url, headers=sent, body=body, sink=sink, follow=method != "PUT")
         if answer.status not in accept:
-            unknown = (f"Artifactory answers {answer.status}", "look at Artifactory's own log")
-            what, next_step = ADVICE.get(answer.status, unknown)
-            raise ToolFailed(
-                self.web.mask(f"{what} ({answer.status}{said(answer)})"),
-                where=shown(url),
-                next_step=next_step,
-            )
+            raise self._refused(answer, url)
         return answer
+
+    def _refused(self, answer: Answer, url: str) -> ToolFailed:
+        unknown = (f"Artifactory answers {answer.status}", "look at Artifactory's own log")
+        what, next_step = ADVICE.get(answer.status, unknown)
+        return ToolFailed(
+            f"{what} ({answer.status}{self.web.said(answer)})", where=shown(url), next_step=next_step
+        )
 
 
 def sha256_of(file: Path) -> str:

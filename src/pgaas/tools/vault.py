@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pgaas.errors import PgaasError, ToolFailed
-from pgaas.tools.web import Answer, Web, said, shown
+from pgaas.tools.web import Answer, Web, shown
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,13 @@ def _headers(role: AppRole, token: str = "") -> dict[str, str]:
 
 
 def _refused(web: Web, answer: Answer, what: str, url: str, next_step: str) -> ToolFailed:
-    text = web.mask(f"{what} ({answer.status}{said(answer)})")
-    return ToolFailed(text, where=shown(url), next_step=next_step)
+    return ToolFailed(f"{what} ({answer.status}{web.said(answer)})", where=shown(url), next_step=next_step)
 
 
 def _json(answer: Answer, url: str) -> dict[str, Any]:
     try:
         content = json.loads(answer.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise ToolFailed(

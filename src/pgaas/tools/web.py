@@ -12,12 +12,12 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from pgaas.errors import PgaasError, TimedOut, ToolFailed, UsageError
@@ -38,6 +38,7 @@ REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
 CHUNK = 1 << 16
 TEXT_LIMIT = 1 << 20
+SAID_LIMIT = 300
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -80,6 +81,17 @@ class Answer:
     text: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True)
+class Request:
+    """What is asked; `sink` gets the body of a 200."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | Path | None = field(default=None, repr=False)
+    sink: Sink | None = None
+
+
 class _AnotherTry(Exception):
     """One try failed in a way that the next one may not."""
 
@@ -113,6 +125,11 @@ class Web:
         """Return a text without the secrets."""
         return Mask(self._secrets)(text)
 
+    def said(self, answer: Answer) -> str:
+        """Return what a server said of an error, as the end of a sentence: shortened, without the secrets."""
+        line = self._short(_message(answer))
+        return f": {line}" if line else ""
+
     def ask(
         self,
         method: str,
@@ -130,9 +147,10 @@ class Web:
         another origin. Raise ToolFailed if the server cannot be reached, is not whom its certificate says,
         fails again and again, or redirects what is not to be followed; TimedOut if it stays silent.
         """
+        request = Request(method, url, dict(headers or {}), body, sink)
         for pause in (*(() if once else PAUSES), None):
             try:
-                return self._through_redirects(method, url, dict(headers or {}), body, sink, follow)
+                return self._through_redirects(request, follow=follow)
             except _AnotherTry as failed:
                 if pause is None:
                     raise failed.error from failed
@@ -141,48 +159,32 @@ class Web:
                 self._sleep(pause)
         raise AssertionError("the last pause is None")
 
-    def _through_redirects(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str],
-        body: bytes | Path | None,
-        sink: Sink | None,
-        follow: bool,
-    ) -> Answer:
+    def _through_redirects(self, request: Request, *, follow: bool) -> Answer:
         for _ in range(MOST_REDIRECTS):
-            answer = self._once(method, url, headers, body, sink)
+            answer = self._once(request)
             if answer.status not in REDIRECTS:
                 return answer
-            there = urljoin(url, answer.headers.get("location", ""))
+            there = _joined(request.url, answer.headers.get("location", ""))
             if not follow:
                 raise ToolFailed(
                     f"the server answers with a redirect to {shown(there)}, and a token goes nowhere else",
-                    where=shown(url),
+                    where=shown(request.url),
                     next_step="set the service's address to where it really is",
                 )
             if not _is_safe(urlsplit(there)):
                 raise ToolFailed(
-                    f"the server redirects to {shown(there)}, which is not HTTPS", where=shown(url)
+                    f"the server redirects to {shown(there)}, which is not HTTPS", where=shown(request.url)
                 )
-            if origin(there) != origin(url):
-                headers = {}
-            url = there
-        raise ToolFailed(f"more than {MOST_REDIRECTS} redirects", where=shown(url))
+            headers = request.headers if origin(there) == origin(request.url) else {}
+            request = replace(request, url=there, headers=headers)
+        raise ToolFailed(f"more than {MOST_REDIRECTS} redirects", where=shown(request.url))
 
-    def _once(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | Path | None,
-        sink: Sink | None,
-    ) -> Answer:
+    def _once(self, request: Request) -> Answer:
         from urllib3 import exceptions
 
-        where = shown(url)
+        url, where = request.url, shown(request.url)
         try:
-            answer = self._exchange(method, url, headers, body, sink)
+            answer = self._exchange(request)
         except exceptions.SSLError as error:
             raise self._untrusted(error, where) from None
         except exceptions.NewConnectionError as error:
@@ -192,28 +194,21 @@ class Web:
             raise _AnotherTry(TimedOut(late, where=where, next_step=LATER)) from None
         except (exceptions.HTTPError, ConnectionError) as error:
             raise self._lost(error, url) from None
-        self._echo(f"{method} {where}: {answer.status}")
+        self._echo(f"{request.method} {where}: {answer.status}")
         if answer.status in AGAIN:
-            what = f"{origin(url)} answers {answer.status}{self.mask(said(answer))}"
+            what = f"{origin(url)} answers {answer.status}{self.said(answer)}"
             after = answer.headers.get("retry-after", "")
-            pause = float(after) if after.isdigit() else None
+            pause = float(after) if after.isdecimal() else None
             raise _AnotherTry(ToolFailed(what, where=where, next_step=LATER), pause)
         return answer
 
-    def _exchange(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | Path | None,
-        sink: Sink | None,
-    ) -> Answer:
+    def _exchange(self, request: Request) -> Answer:
         deadline = time.monotonic() + WHOLE_SECONDS
-        sent = {"User-Agent": "pgaas", "Accept-Encoding": "identity", **headers}
-        with _opened(body, sent, deadline) as content:
-            response = self._pool(url).request(
-                method,
-                url,
+        sent = {"User-Agent": "pgaas", "Accept-Encoding": "identity", **request.headers}
+        with _opened(request.body, sent, deadline) as content:
+            response = self._pool(request.url).request(
+                request.method,
+                request.url,
                 headers=sent,
                 body=content,
                 preload_content=False,
@@ -222,9 +217,9 @@ class Web:
                 decode_content=False,
             )
         try:
-            text = Sink(limit=TEXT_LIMIT) if response.status != 200 or sink is None else None
+            text = Sink(limit=TEXT_LIMIT) if response.status != 200 or request.sink is None else None
             parts: list[bytes] = []
-            taker = text or sink
+            taker = text or request.sink
             assert taker is not None
             taker.restart()
             for chunk in response.stream(CHUNK, decode_content=False):
@@ -238,15 +233,19 @@ class Web:
         return Answer(response.status, plain, b"".join(parts).decode("utf-8", "replace"))
 
     def _lost(self, error: Exception, url: str) -> _AnotherTry:
-        what = f"the connection to {origin(url)} failed: {self.mask(_reason(error))}"
+        what = f"the connection to {origin(url)} failed: {self._short(_reason(error))}"
         return _AnotherTry(ToolFailed(what, where=shown(url), next_step=REACH))
 
     def _untrusted(self, error: Exception, where: str) -> ToolFailed:
         return ToolFailed(
-            f"the certificate is not trusted: {self.mask(_reason(error))}",
+            f"the certificate is not trusted: {self._short(_reason(error))}",
             where=where,
             next_step="name the CA that signed it with --ca-file or PGAAS_CA_FILE (PEM)",
         )
+
+    def _short(self, text: str) -> str:
+        # Secrets go first: of one that is cut in two, nobody would know the half.
+        return " ".join(self.mask(text).split())[:SAID_LIMIT]
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
@@ -274,9 +273,15 @@ class Web:
         proxy = getproxies().get(urlsplit(url).scheme)
         if not proxy or host in LOOPBACK or proxy_bypass(host):
             return urllib3.PoolManager(**options)
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        parts = _split(proxy if "://" in proxy else f"http://{proxy}")
+        if parts is None or not parts.hostname:
+            raise UsageError(
+                "HTTPS_PROXY (or what stands for it on this machine) is no address",
+                next_step="set it to an address such as http://proxy.example.com:3128",
+            )
         if parts.username:
-            login = f"{parts.username}:{parts.password or ''}"
+            # Special characters in a login are escaped in an address, and meant as they are.
+            login = f"{unquote(parts.username)}:{self.hide(unquote(parts.password or ''))}"
             options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=self.hide(login))
         bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
         return urllib3.ProxyManager(bare, **options)
@@ -339,6 +344,15 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
+def _joined(url: str, location: str) -> str:
+    """Return where a redirect leads. Raise ToolFailed if that is no address."""
+    with suppress(ValueError):
+        there = urljoin(url, location)
+        if _split(there):
+            return there
+    raise ToolFailed("the server redirects to what is no address", where=shown(url))
+
+
 def _is_safe(parts: SplitResult) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
@@ -356,24 +370,21 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def said(answer: Answer) -> str:
-    """Return what a server said of an error, as the end of a sentence: shortened, on one line."""
+def _message(answer: Answer) -> str:
+    """Return what a server said of an error: JSON's `errors`, or a text that is no page."""
     import json
 
     try:
         content = json.loads(answer.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     errors = content.get("errors") if isinstance(content, dict) else None
     if isinstance(errors, Collection) and not isinstance(errors, str):
-        texts = [str(each.get("message", "")) if isinstance(each, dict) else str(each) for each in errors]
-    else:
-        texts = [] if answer.text.lstrip().startswith("<") else [answer.text]
-    line = " ".join(" ".join(texts).split())[:300]
-    return f": {line}" if line else ""
+        return " ".join(str(each.get("message", "") if isinstance(each, dict) else each) for each in errors)
+    return "" if answer.text.lstrip().startswith("<") else answer.text
 
 
 def _reason(error: Exception) -> str:
     """Return the innermost words of an error, without the object that urllib3 puts in front of them."""
     text = str(error.args[-1] if error.args else error) or type(error).__name__
-    return " ".join(re.sub(r"^.*?(?:>|\)): ", "", text, count=1).split())[:300]
+    return re.sub(r"^.*?(?:>|\)): ", "", text, count=1)
