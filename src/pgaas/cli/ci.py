@@ -11,22 +11,14 @@ import typer
 
 from pgaas.cli.ci_options import (
     ActionOption,
-    AppRoleMountOption,
-    ArtifactoryUrlOption,
-    CaFileOption,
     DcOption,
     EnvOption,
     EnvOverrideOption,
     InsOption,
     KubeconfigCredOption,
     PgaasVersionOption,
-    RepositoryOption,
-    SecretKeyOption,
-    SecretPathOption,
-    SilenceOption,
     UsersVersionOption,
-    VaultAddrOption,
-    VaultNamespaceOption,
+    with_access,
 )
 from pgaas.cli.durations import parse_duration
 from pgaas.cli.options import Output, OutputOption, RootOption, VerboseOption, root_folder
@@ -35,6 +27,7 @@ from pgaas.cli.progress import progress_for
 
 if TYPE_CHECKING:
     from pgaas.config.releases import Wanted
+    from pgaas.operations.ci_access import Access
     from pgaas.operations.ci_deploy import Deployment
     from pgaas.operations.ci_fetch import Fetched
     from pgaas.operations.ci_publish import Published
@@ -103,18 +96,12 @@ def validate_parameters(
     out_json(asdict(wanted)) if output is Output.json else show_wanted(wanted)
 
 
+@with_access
 def publish(
     files: FilesArgument,
     tag: TagOption = None,
-    vault_addr: VaultAddrOption = "",
-    secret_path: SecretPathOption = "",
-    secret_key: SecretKeyOption = "token",
-    artifactory_url: ArtifactoryUrlOption = "",
-    repository: RepositoryOption = "",
-    ca_file: CaFileOption = None,
-    approle_mount: AppRoleMountOption = "approle",
-    vault_namespace: VaultNamespaceOption = "",
-    timeout: SilenceOption = "1m",  # type: ignore[assignment]
+    *,
+    access: Access,
     output: OutputOption = Output.text,
     verbose: VerboseOption = False,
 ) -> None:
@@ -130,29 +117,17 @@ def publish(
       pgaas ci publish dist/pgaas-users-4.5.6.zip --tag v4.5.6
     """
     from pgaas.operations import ci_publish as operation
-    from pgaas.operations.ci_access import Access
 
-    access = Access(
-        *(vault_addr, secret_path, secret_key, artifactory_url, repository),
-        *(ca_file, approle_mount, vault_namespace, timeout),
-    )
     done = operation.publish(files, tag, access, progress_for(verbose=verbose))
     out_json(asdict(done)) if output is Output.json else show_published(done)
 
 
+@with_access
 def fetch(
     pgaas_version: PgaasVersionOption,
     users_version: UsersVersionOption,
     into: IntoOption,
-    vault_addr: VaultAddrOption = "",
-    secret_path: SecretPathOption = "",
-    secret_key: SecretKeyOption = "token",
-    artifactory_url: ArtifactoryUrlOption = "",
-    repository: RepositoryOption = "",
-    ca_file: CaFileOption = None,
-    approle_mount: AppRoleMountOption = "approle",
-    vault_namespace: VaultNamespaceOption = "",
-    timeout: SilenceOption = "1m",  # type: ignore[assignment]
+    access: Access,
     output: OutputOption = Output.text,
     verbose: VerboseOption = False,
 ) -> None:
@@ -165,12 +140,7 @@ def fetch(
       pgaas ci fetch --pgaas-version 1.2.3 --users-version 4.5.6 --into release
     """
     from pgaas.operations import ci_fetch as operation
-    from pgaas.operations.ci_access import Access
 
-    access = Access(
-        *(vault_addr, secret_path, secret_key, artifactory_url, repository),
-        *(ca_file, approle_mount, vault_namespace, timeout),
-    )
     done = operation.fetch(into, pgaas_version, users_version, access, progress_for(verbose=verbose))
     out_json(asdict(done)) if output is Output.json else show_fetched(done)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -139,3 +141,43 @@ SilenceOption = Annotated[
         parser=parse_duration,
     ),
 ]
+
+# Access's fields by their names in it: what a command that logs in takes, in this order.
+ACCESS: dict[str, tuple[str, Any, Any]] = {
+    "vault_address": ("vault_addr", VaultAddrOption, ""),
+    "secret_path": ("secret_path", SecretPathOption, ""),
+    "secret_key": ("secret_key", SecretKeyOption, "token"),
+    "artifactory_url": ("artifactory_url", ArtifactoryUrlOption, ""),
+    "repository": ("repository", RepositoryOption, ""),
+    "ca_file": ("ca_file", CaFileOption, None),
+    "vault_mount": ("approle_mount", AppRoleMountOption, "approle"),
+    "vault_namespace": ("vault_namespace", VaultNamespaceOption, ""),
+    "silence": ("timeout", SilenceOption, "1m"),
+}
+
+
+def with_access(function: Callable[..., None]) -> Callable[..., None]:
+    """Give the options that lead to the artifacts to a command that takes `access`, which is made of them."""
+    # Access is imported when the command runs: nothing of the network is loaded to print help.
+    signature = inspect.signature(function, eval_str=True, locals={"Access": Any})
+
+    @functools.wraps(function)
+    def called(**given: Any) -> None:
+        from pgaas.operations.ci_access import Access
+
+        access = Access(**{field: given.pop(name) for field, (name, _, _) in ACCESS.items()})
+        function(access=access, **given)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [each.replace(kind=keyword) for each in signature.parameters.values()]
+    at = next(number for number, each in enumerate(own) if each.name == "access")
+    own[at : at + 1] = [
+        inspect.Parameter(name, keyword, default=default, annotation=option)
+        for name, option, default in ACCESS.values()
+    ]
+    # Typer evaluates these too, and `access` is no option.
+    called.__annotations__ = {
+        name: each for name, each in function.__annotations__.items() if name != "access"
+    }
+    called.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+    return called
