@@ -9,20 +9,11 @@ from pathlib import Path
 
 from pgaas.errors import ToolFailed
 from pgaas.tools.command import Echo, Result, run
-from pgaas.tools.git import ANSWER_SECONDS, environment, revision_argv
+from pgaas.tools.git import ANSWER_SECONDS, SETTINGS, environment, revision_argv
 
 NO_REPOSITORY = "not a git repository"
 FAILED = 128
 COMMIT = re.compile(r"[0-9a-f]{4,64}")
-# No program that the clone's own settings name, and no settings of a repository that lies among its files.
-SETTINGS = (
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "safe.bareRepository=explicit",
-)
 
 
 @dataclass(frozen=True)

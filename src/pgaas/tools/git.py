@@ -9,6 +9,16 @@ from pathlib import Path
 from pgaas.tools.command import Echo, Result, inherited_environment, run
 
 ANSWER_SECONDS = 60.0
+# No program that a repository's own settings name is started by looking at it, and no folder among its files
+# is taken for a repository.
+SETTINGS = (
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "safe.bareRepository=explicit",
+)
 # A git hook sets these for its own repository: they would lead away from the one that is asked about.
 _LEADING_AWAY = {
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -97,6 +107,5 @@ def _changed(root: Path, echo: Echo | None) -> tuple[str, ...]:
 
 
 def _git(root: Path, *arguments: str, accept: Collection[int] = (0,), echo: Echo | None = None) -> Result:
-    # Looking must not start the repository's own file watcher.
-    argv = ["git", "-c", "core.fsmonitor=false", *arguments]
+    argv = ["git", *SETTINGS, *arguments]
     return run(argv, env=environment(), cwd=root, timeout=ANSWER_SECONDS, accept=accept, echo=echo)

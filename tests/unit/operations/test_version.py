@@ -341,3 +341,20 @@ def test_every_snapshot_is_valid_both_ways(branch: str, commit: str, dirty: bool
     assert SEMVER.fullmatch(found.text)
     assert str(Pep440(found.python)) == found.python
     assert re.fullmatch(r"[a-z0-9.+-]+", found.text)
+
+
+def test_a_worktree_of_a_bare_repository_is_a_checkout_like_any_other(checkout: Checkout, tmp_path: Path):
+    checkout.git("clone", "--quiet", "--bare", str(checkout.root), str(tmp_path / "bare.git"))
+    bare = Checkout(tmp_path / "bare.git")
+    bare.git("worktree", "add", "--quiet", "-b", "other", str(tmp_path / "worktree"))
+    assert spelled(tmp_path / "worktree")[0].startswith("0.0.0-other.")
+
+
+def test_no_program_of_the_repositorys_own_settings_is_run(checkout: Checkout, tmp_path: Path):
+    hook = checkout.write(".git/own-hooks/post-index-change", f"#!/bin/sh\ntouch '{tmp_path}/ran'\n")
+    hook.chmod(0o755)
+    checkout.git("config", "core.hooksPath", ".git/own-hooks")
+    checkout.git("config", "core.fsmonitor", f"touch '{tmp_path}/ran'; false")
+    checkout.write("file", "changed\n")
+    assert spelled(checkout.root)[0].endswith(".dirty")
+    assert not (tmp_path / "ran").exists()
