@@ -214,6 +214,8 @@ def test_every_configuration_is_checked_before_the_first_client_is_touched(
 def test_a_client_or_datacenter_that_is_unknown_stops_it_before_anything(three, pgaas, verbs) -> None:
     made = verbs()
     arguments = ("--env", "perf", "--action", "create")
+    # Its next step says "there".
+    assert "confs/admin/perf/clients.yaml" in pgaas("ci", "deploy", "--ins", "ic1,zz9", *arguments).err
     assert pgaas("ci", "deploy", "--ins", "ic1,zz9", *arguments).code in (2, 3)
     assert pgaas("ci", "deploy", "--ins", "ic1", "--dc", "dc9", *arguments).code in (2, 3)
     assert made.calls == []

@@ -153,11 +153,16 @@ def _check_all(run: _Run) -> list[Target]:
             targets.append(target)
             run.set(number, dc=target.dc, cluster=cluster_name(target))
     if errors:
-        text = "".join(f"\n  {each.ins}: {each.error}" for each in run.seen.clients if each.error)
+        lines = [
+            f"\n  {each.ins}: {each.error}{f' ({each.where})' if each.where else ''}"
+            for each in run.seen.clients
+            if each.error
+        ]
+        only = errors[0].next_step if len(errors) == 1 else ""
         raise Stopped(
             errors[0],
-            f"no client was touched, for not all can be deployed:{text}",
-            next_step=errors[0].next_step or "mend the configuration, then run the same command again",
+            f"no client was touched, for not all can be deployed:{''.join(lines)}",
+            next_step=only or "mend the configuration, then run the same command again",
         )
     return targets
 
