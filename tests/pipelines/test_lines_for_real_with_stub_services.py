@@ -169,7 +169,7 @@ def test_gitlabs_check_of_the_parameters_runs(published: dict[str, bytes], job: 
 
 
 def test_gitlabs_review_of_a_merge_request_runs(published: dict[str, bytes], job: Job) -> None:
-    [line] = gitlab_jobs()["review"]["script"]
+    line = "\n".join(gitlab_jobs()["review"]["script"])
     databases = job.checkout / "confs/users/ic1/prod/databases.yaml"
     written = databases.read_text()
     databases.write_text(f"{written.rstrip()}\n  - name: newcomer\n    login: true\n")
@@ -179,3 +179,39 @@ def test_gitlabs_review_of_a_merge_request_runs(published: dict[str, bytes], job
         databases.write_text(written)
     assert done.returncode == 0, done.stderr
     assert "newcomer" in (job.checkout / "review.md").read_text()
+
+
+@pytest.fixture
+def apart(published: dict[str, bytes], job: Job, tmp_path: Path) -> Iterator[Path]:
+    """Put the clients' files into a repository of their own, and return that."""
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com")
+    own = tmp_path / "clients"
+    shutil.copytree(job.checkout / "confs/users", own)
+    for argv in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "x")):
+        subprocess.run([*git, *argv], cwd=own, check=True, capture_output=True)
+    for argv in (("rm", "-qr", "confs/users"), ("commit", "-q", "-m", "clients have their own")):
+        subprocess.run([*git, *argv], cwd=job.checkout, check=True, capture_output=True)
+    yield own
+    for name in ("confs/users", "users"):
+        shutil.rmtree(job.checkout / name, ignore_errors=True)
+    subprocess.run([*git, "reset", "-q", "--hard", "HEAD~1"], cwd=job.checkout, check=True)
+
+
+def test_clients_with_a_repository_of_their_own_are_previewed_and_reviewed_again_and_again(
+    apart: Path, job: Job
+) -> None:
+    where = {"PGAAS_USERS_REPOSITORY": str(apart), "CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD"}
+    preview = gitlab_jobs()["preview"]["script"]
+    assert set(preview) <= set(shell_lines(BUILD))
+    review = "\n".join(gitlab_jobs()["review"]["script"])
+    backup = job.checkout / "confs/admin/prod/backup.yaml"
+    for _ in range(2):
+        done = job.run("\n".join(preview), where)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (job.checkout / "confs/_generated/ic1-prod/dc1/values.yaml").is_file()
+    backup.write_text(backup.read_text().replace("0 0 1 ", "0 0 2 "))
+    done = job.run(review, where)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = (job.checkout / "review.md").read_text()
+    assert "scheduledBackup.schedule" in told
+    assert "ic1" in told
