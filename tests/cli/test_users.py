@@ -209,11 +209,23 @@ def test_a_folder_that_is_no_clone_has_no_revision(root: Path, clone: Path, tmp_
     (clone / ".git").rename(tmp_path / "away")
     ran = pgaas("generate", *PROD, "--users", "../values")
     assert ran.code == 0
-    assert "which is no git clone: no commit is recorded" in ran.err
+    assert "no git clone with a commit: none is recorded" in ran.err
     assert recorded(root) == ""
     ran = pgaas("generate", *PROD, "--users", "../values", "--users-revision", "v2")
     assert ran.code == 8
     assert "is no git clone" in ran.err
+
+
+def test_a_repository_without_a_commit_has_no_revision_yet(
+    root: Path, clone: Path, tmp_path: Path, pgaas: Run
+):
+    (clone / ".git").rename(tmp_path / "away")
+    git(clone, "init", "--quiet")
+    ran = pgaas("validate", "--users", "../values")
+    assert ran.code == 0, ran.err
+    assert pgaas("generate", *PROD, "--users", "../values").code == 0
+    assert recorded(root) == ""
+    assert pgaas("generate", *PROD, "--users", "../values", "--users-revision", "v2").code == 8
 
 
 def test_no_folder_and_no_git_are_said(root: Path, clone: Path, tmp_path: Path):

@@ -28,9 +28,9 @@ from pgaas.cli.progress import progress_for
 if TYPE_CHECKING:
     from pgaas.config.releases import Wanted
     from pgaas.operations.ci_access import Access
-    from pgaas.operations.ci_deploy import Deployment
     from pgaas.operations.ci_fetch import Fetched
     from pgaas.operations.ci_publish import Published
+    from pgaas.operations.ci_runs import Deployment
 
 FilesArgument = Annotated[
     list[Path], typer.Argument(metavar="FILE…", help="Files named NAME-VERSION.ENDING.", show_default=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pgaas.config.blocks import add_block, remove_block
 from pgaas.config.checks_stores import bind_dn
 from pgaas.config.edit import CannotEdit, inline
-from pgaas.config.environments import SHARED_ENVIRONMENT
+from pgaas.config.environments import LOCAL, SHARED_ENVIRONMENT
 from pgaas.config.load import Document, parse_document
 from pgaas.config.naming import bind_password_name, bucket_name, s3_credentials_name
 from pgaas.errors import ConfigError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pgaas.config.admin import AdminEnvironment
 
 CLIENTS = "clients"
-LOCAL = "local"
 
 
 @dataclass(frozen=True)

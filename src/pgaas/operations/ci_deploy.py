@@ -19,54 +19,23 @@ from pgaas.config.naming import Target, cluster_name
 from pgaas.config.releases import Wanted
 from pgaas.errors import ConfigError, PgaasError, Stopped, UsageError
 from pgaas.operations import create, upgrade, wait
-from pgaas.operations.ci_fetch import Release, read_release
+from pgaas.operations.ci_fetch import read_release
 from pgaas.operations.ci_report import write_reports
+from pgaas.operations.ci_runs import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    RUNNING,
+    ClientRun,
+    Deployment,
+)
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import load_subject
 from pgaas.operations.target import find_target
 from pgaas.operations.version import own_version
 
-DONE, FAILED, INTERRUPTED, NOT_BEGUN = "done", "failed", "interrupted", "not begun"
-# Stays in a report only if the run was killed: nobody was left to say how it ended.
-RUNNING = "running"
 KILLED = "it had begun, and the run was killed: nothing says how far it came"
 AGAIN = "run the same command again: clients that are done are found unchanged"
-
-
-@dataclass(frozen=True)
-class ClientRun:
-    """How far one client is; `changed` is False where a run found nothing to do."""
-
-    ins: str
-    cluster: str = ""
-    dc: str = ""
-    state: str = NOT_BEGUN
-    changed: bool | None = None
-    seconds: float = 0.0
-    error: str = ""
-    where: str = ""
-    next_step: str = ""
-    exit_code: int = 0
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What was asked for, and how far each client is, in the order in which they are done."""
-
-    action: str
-    env: str
-    release: Release | None
-    clients: tuple[ClientRun, ...]
-
-    def named(self, state: str) -> list[str]:
-        """Return the clients in one state."""
-        return [each.ins for each in self.clients if each.state == state]
-
-    @property
-    def summary(self) -> str:
-        """Return one line that names every client."""
-        states = (DONE, FAILED, INTERRUPTED, NOT_BEGUN)
-        return "; ".join(f"{state}: {', '.join(found)}" for state in states if (found := self.named(state)))
 
 
 @dataclass

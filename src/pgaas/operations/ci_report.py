@@ -12,7 +12,7 @@ from pgaas.render.write import write_text
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from pgaas.operations.ci_deploy import ClientRun, Deployment
+    from pgaas.operations.ci_runs import ClientRun, Deployment
 
 JSON_REPORT, JUNIT_REPORT = "deploy.json", "deploy.junit.xml"
 

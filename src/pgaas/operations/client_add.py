@@ -14,6 +14,7 @@ from pgaas.config.changes import FileChange, change_files
 from pgaas.config.environments import (
     ADMIN_FOLDER,
     FIXED_ENVIRONMENTS,
+    LOCAL,
     SHARED_ENVIRONMENT,
     USER_FILE,
     Environment,
@@ -26,7 +27,7 @@ from pgaas.config.environments import (
 from pgaas.config.files import read_to_change
 from pgaas.config.load import Document
 from pgaas.config.naming import Target, cluster_name, namespace
-from pgaas.config.onboarding import CLIENTS, LOCAL, Wish, client_block, with_client
+from pgaas.config.onboarding import CLIENTS, Wish, client_block, with_client
 from pgaas.config.resolve import resolve_client
 from pgaas.config.starter import starter_databases
 from pgaas.config.users import user_file_name, user_file_path, users_of, users_option

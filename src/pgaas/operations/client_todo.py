@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pgaas.config.environments import LOCAL
 from pgaas.config.resolved import ResolvedClient
 from pgaas.render.pgadmin_values import Pgadmin
 from pgaas.render.values import GeneratedValues
-
-LOCAL = "local"
 
 
 @dataclass(frozen=True)

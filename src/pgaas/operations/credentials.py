@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pgaas.config.environments import LOCAL
 from pgaas.config.naming import Target, client_certificate_name, load_balancer_name
 from pgaas.errors import UsageError
 from pgaas.kube.certificate import pkcs8_der, pkcs12
@@ -24,8 +25,6 @@ from pgaas.tools.dns_read import addresses
 
 if TYPE_CHECKING:
     from pgaas.kube.client import Api
-
-LOCAL = "local"
 
 
 @dataclass(frozen=True)

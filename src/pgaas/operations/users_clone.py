@@ -36,7 +36,7 @@ def use_users(root: Path, named: Path | None, revision: str | None, progress: Pr
         _refuse_another(users, checkout, revision, progress)
     if checkout is None:
         progress.note(
-            f"the clients' files are those of {users.name}, which is no git clone: no commit is recorded"
+            f"the clients' files are those of {users.name}, no git clone with a commit: none is recorded"
         )
     else:
         users = users._replace(revision=checkout.commit + (DIRTY if checkout.changed else ""))
@@ -66,7 +66,7 @@ def _refuse_another(users: Users, checkout: clone.Checkout | None, revision: str
     """Raise RefusedAsUnsafe unless a clone is at a revision, and nothing in it was changed since."""
     if checkout is None:
         raise RefusedAsUnsafe(
-            f"{users.name} is no git clone: it can't be said to be at {revision}",
+            f"{users.name} is no git clone with a commit: it can't be said to be at {revision}",
             where=str(users.folder),
             next_step="clone the clients' repository, or leave --users-revision out",
         )
@@ -75,7 +75,8 @@ def _refuse_another(users: Users, checkout: clone.Checkout | None, revision: str
         raise RefusedAsUnsafe(
             f"{users.name} knows no commit and no tag {revision!r}; it is at {short(checkout.commit)}",
             where=str(users.folder),
-            next_step=f"git -C {users.name} fetch --tags, and then git -C {users.name} checkout {revision}",
+            next_step=f"git -C {users.name} fetch --tags, and then git -C {users.name} checkout it; "
+            "a branch is not taken, for it moves",
         )
     if wanted != checkout.commit:
         raise RefusedAsUnsafe(

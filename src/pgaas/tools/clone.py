@@ -12,6 +12,7 @@ from pgaas.tools.command import Echo, Result, run
 from pgaas.tools.git import ANSWER_SECONDS, SETTINGS, environment, revision_argv
 
 NO_REPOSITORY = "not a git repository"
+NO_COMMIT = "Needed a single revision"
 FAILED = 128
 COMMIT = re.compile(r"[0-9a-f]{4,64}")
 
@@ -25,14 +26,14 @@ class Checkout:
 
 
 def look(folder: Path, files: str, echo: Echo | None = None) -> Checkout | None:
-    """Return how a folder stands, or None if it is in no git repository.
+    """Return how a folder stands, or None if it is in no git repository, or in one without a commit.
 
     `files` is the name of those files that count even where git is told to ignore them, or not to look.
     Raise ToolMissing if there is no git, ToolFailed if it can't tell.
     """
     head = _git(head_argv(folder), echo, accept=(0, FAILED))
     if head.returncode == FAILED:
-        if NO_REPOSITORY in head.stderr:
+        if NO_REPOSITORY in head.stderr or NO_COMMIT in head.stderr:
             return None
         raise ToolFailed(
             f"git can't tell the commit of a clone: {' '.join(head.stderr.split())[:500]}",
