@@ -47,6 +47,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if Path(__file__).parent in Path(item.fspath).parents:
             item.add_marker(pytest.mark.lab)
+            # There is one lab: of several processes, one has it, and these tests one after the other.
+            item.add_marker(pytest.mark.xdist_group("lab"))
     left_out = [item for item in items if item.get_closest_marker("long") and not LONG]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -64,9 +66,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     if reason:
         pytest.skip(reason)
     was_up = subprocess.run([*PGAAS_LAB, "status"], capture_output=True, check=False).returncode == 0
-    # A bare machine builds for half an hour: let it be seen.
+    # A bare machine builds for half an hour: let it be seen, from one of several processes too.
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        subprocess.run([*PGAAS_LAB, "up"], check=True)
+        subprocess.run([*PGAAS_LAB, "up"], check=True, stdout=sys.__stderr__)
     yield Lab(lab_environment(PGAAS_LAB))
     if not was_up and not os.environ.get("PGAAS_KEEP_LAB"):
         subprocess.run([*PGAAS_LAB, "down"], check=True)
