@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 GOLDEN = REPOSITORY / "tests" / "golden"
@@ -24,6 +26,22 @@ def pytest_configure() -> None:
     for number in (signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+class WholeFiles(LoadScopeScheduling):
+    """Of several processes, let one run a whole file, and one all that needs what this machine has once.
+
+    That is the lab, and the place for keys in memory, where tests of psql see that nothing is left.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "lab" if file.startswith(("tests/lab/", "tests/cli/test_psql")) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeFiles:
+    """Say how tests are handed out where there are several processes: pytest -n."""
+    return WholeFiles(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

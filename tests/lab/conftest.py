@@ -47,8 +47,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if Path(__file__).parent in Path(item.fspath).parents:
             item.add_marker(pytest.mark.lab)
-            # There is one lab: of several processes, one has it, and these tests one after the other.
-            item.add_marker(pytest.mark.xdist_group("lab"))
     left_out = [item for item in items if item.get_closest_marker("long") and not LONG]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
