@@ -11,6 +11,7 @@ from pgaas.config.environments import LOCAL
 from pgaas.errors import KubernetesError, TimedOut, ToolFailed, UsageError
 from pgaas.kube.difference import parse_manifest
 from pgaas.kube.resources import (
+    CLUSTER,
     CLUSTER_ISSUER,
     SERVICE,
     STORAGE_CLASS,
@@ -130,6 +131,13 @@ def _install(infra: Infra, charts: str, choices: Choices, steps: Steps, start: f
     with steps("preflight") as outcome:
         require_tools(check_tools(("helm", "helmfile")))
         outcome.text = summed(everywhere(infra.sites, lambda site, _: _look(site)))
+        forgotten = everywhere(infra.sites, lambda site, _: _forgotten(infra, site))
+    for dc, cluster in forgotten.items():
+        if cluster:
+            steps.progress.note(
+                f"{dc}: {cluster} lives, and clients.yaml does not know its client: S3 and the directory "
+                "will not either, and it archives no more"
+            )
     with steps("storage class") as outcome:
         outcome.text = summed(everywhere(infra.sites, lambda site, _: _storage_class(infra, site)))
     if not charts and _needs_repositories(infra, choices):
@@ -197,6 +205,13 @@ def _addresses(
 
 def _look(site: Site) -> str:
     return f"Kubernetes {server_version(site.api()).detail}"
+
+
+def _forgotten(infra: Infra, site: Site) -> str:
+    """Return the live clusters of clients that are not in clients.yaml, of which S3's keys are made."""
+    found = site.api().find(CLUSTER, labels={"pgaas.io/env": infra.admin.team_env})
+    labels = {name_of(each): dig(each, "metadata", "labels", "pgaas.io/ins") for each in found}
+    return ", ".join(name for name, ins in labels.items() if ins not in infra.clients)
 
 
 def _storage_class(infra: Infra, site: Site) -> str:

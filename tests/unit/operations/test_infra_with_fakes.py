@@ -51,6 +51,16 @@ def choices(world: InfraWorld, **more: object) -> Choices:
     return Choices(charts=folder if folder.exists() else charts_folder(folder), **more)  # type: ignore[arg-type]
 
 
+def test_a_live_cluster_of_a_client_that_is_not_in_the_file_is_named(here: InfraWorld, told: Told) -> None:
+    for ins in ("ic1", "is1"):
+        labels = {"pgaas.io/ins": ins, "pgaas.io/env": "local"}
+        metadata = {"name": f"local-{ins}-local2", "namespace": f"{ins}-local", "labels": labels}
+        here.servers["cluster2"].put(CLUSTER, {"metadata": metadata})
+    install(here.root, choices(here), told)
+    [note] = [line for line in told.lines if "does not know" in line]
+    assert note.startswith("note local2: local-is1-local2 lives")
+
+
 def test_two_bare_clusters_get_all_of_it_and_a_second_time_nothing(here: InfraWorld, told: Told) -> None:
     done = install(here.root, choices(here), told)
     assert here.syncs() == EVERYWHERE
