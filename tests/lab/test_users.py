@@ -37,8 +37,14 @@ def clone(pgaas: Pgaas, created: subprocess.CompletedProcess[str], tmp_path: Pat
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "-m", "Begin")
     yield folder
-    done = pgaas("create", *TARGET)
+    done = pgaas("create", *TARGET, *own(pgaas))
     assert done.returncode == 0, done.stderr
+    assert recorded(pgaas.lab) is None
+
+
+def own(pgaas: Pgaas) -> tuple[str, str]:
+    """Say that the files of the root are meant, whatever was deployed."""
+    return "--users", str(pgaas.root / "confs/users")
 
 
 def pods(lab: Lab) -> dict[str, str]:
@@ -70,6 +76,11 @@ def test_the_commit_is_recorded_shown_and_held_to_without_a_restart(
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["changed"] is False
 
+    # The root's own files say the same: what is recorded stays true.
+    forgotten = pgaas("create", *TARGET)
+    assert forgotten.returncode == 0, forgotten.stderr
+    assert recorded(lab) == commit
+
     (clone / FILE).write_text(f"{(clone / FILE).read_text()}# ours\n")
     refused = pgaas("create", *TARGET, *where, "--users-revision", commit)
     assert refused.returncode == 8, refused.stderr
@@ -77,7 +88,7 @@ def test_the_commit_is_recorded_shown_and_held_to_without_a_restart(
     assert recorded(lab) == commit
 
 
-def test_a_database_of_the_clone_is_made_and_a_deployment_without_it_records_nothing(
+def test_a_database_of_the_clone_is_made_and_a_deployment_that_forgets_the_clone_is_refused(
     lab: Lab, pgaas: Pgaas, clone: Path
 ) -> None:
     path = clone / FILE
@@ -85,12 +96,15 @@ def test_a_database_of_the_clone_is_made_and_a_deployment_without_it_records_not
         path.read_text().replace("databases:\n", "databases:\n  - {name: cloned_db, owner: app_user}\n", 1)
     )
     git(clone, "commit", "--quiet", "-a", "-m", "Add a database")
-    done = pgaas(
-        "create", *TARGET, PGAAS_USERS=str(clone), PGAAS_USERS_REVISION=git(clone, "rev-parse", "HEAD")
-    )
+    commit = git(clone, "rev-parse", "HEAD")
+    done = pgaas("create", *TARGET, PGAAS_USERS=str(clone), PGAAS_USERS_REVISION=commit)
     assert done.returncode == 0, done.stderr
     made = lab.get("database.postgresql.cnpg.io", f"{CLUSTER}-cloned-db")
     assert made["status"]["applied"] is True
-    done = pgaas("create", *TARGET)
+    refused = pgaas("create", *TARGET)
+    assert refused.returncode == 8, refused.stderr
+    assert f"was deployed from commit {commit[:12]}" in refused.stderr
+    assert recorded(lab) == commit
+    done = pgaas("create", *TARGET, *own(pgaas))
     assert done.returncode == 0, done.stderr
     assert recorded(lab) is None
