@@ -106,10 +106,14 @@ def ask_in(
 
     What the database's owner has set for it does not count.
     """
-    own = f"{conninfo(database)} options='{' '.join(f'-c {each}' for each in OWN_SETTINGS)}'"
-    argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", own]
+    argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", own_conninfo(database)]
     argv += [part for statement in statements for part in ("-c", statement)]
     return api.execute(pod, CONTAINER, namespace, argv, timeout=timeout).strip()
+
+
+def own_conninfo(database: str) -> str:
+    """Return a database as libpq takes it for a session with settings of its own, whatever its owner's are."""
+    return f"{conninfo(database)} options='{' '.join(f'-c {each}' for each in OWN_SETTINGS)}'"
 
 
 def conninfo(database: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgaas.errors import KubernetesError, PgaasError
 from pgaas.kube.client import Api
-from pgaas.kube.postgres import CONTAINER, ask, ask_in, conninfo, position
+from pgaas.kube.postgres import CONTAINER, ask, ask_in, own_conninfo, position
 from pgaas.kube.resources import CLUSTER, dig
 from pgaas.operations.progress import Progress, step
 from pgaas.operations.restore_wait import Recovery
@@ -205,7 +205,7 @@ class _Look:
 
     def dump(self, database: str) -> str:
         """Read the whole catalog as pg_dump does; return why it could not, or an empty string."""
-        argv = ["pg_dump", "--schema-only", "--file", "/dev/null", "--dbname", conninfo(database)]
+        argv = ["pg_dump", "--schema-only", "--file", "/dev/null", "--dbname", own_conninfo(database)]
         try:
             self.api.execute(self.instance, CONTAINER, self.namespace, argv, timeout=LOOK_SECONDS)
         except KubernetesError as error:
