@@ -112,7 +112,7 @@ def ask_in(
 
 
 def own_conninfo(database: str) -> str:
-    """Return a database as libpq takes it for a session with settings of its own, whatever its owner's are."""
+    """Return a database as libpq takes it, for a session in which the settings of its owner do not count."""
     return f"{conninfo(database)} options='{' '.join(f'-c {each}' for each in OWN_SETTINGS)}'"
 
 
