@@ -82,9 +82,10 @@ def fetch(tree: Path, say: Say) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     say("fetching the package")
-    if run(["apt-get", "download", PACKAGE], cwd=unfinished, timeout=300, check=False).returncode:
-        run(["apt-get", "update"], timeout=300, check=False)
-        run(["apt-get", "download", PACKAGE], cwd=unfinished, timeout=300)
+    with packages.apt_alone():
+        if run(["apt-get", "download", PACKAGE], cwd=unfinished, timeout=300, check=False).returncode:
+            run(["apt-get", "update"], timeout=300, check=False)
+            run(["apt-get", "download", PACKAGE], cwd=unfinished, timeout=300)
     say("unpacking it")
     (package,) = unfinished.glob("*.deb")
     run(["dpkg-deb", "--extract", package, unfinished], timeout=120)

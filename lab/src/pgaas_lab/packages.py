@@ -1,10 +1,12 @@
 """Install the Debian packages that the lab needs, without starting what they bring."""
 
+import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pgaas_lab import paths
 from pgaas_lab.command import environment, run
 from pgaas_lab.errors import ToolFailed, ToolMissing
 
@@ -51,14 +53,24 @@ def install(names: list[str]) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "a"}
     apt = ["apt-get", "-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Use-Pty=0"]
     try:
-        # One broken third-party source must not stop the lab: what counts is whether the install works.
-        run([*apt, "update"], env=quiet, timeout=300, check=False)
-        with no_services():
+        with apt_alone(), no_services():
+            # One broken third-party source must not stop the lab: what counts is whether the install works.
+            run([*apt, "update"], env=quiet, timeout=300, check=False)
             run([*apt, "install", "-y", "--no-install-recommends", *names], env=quiet, timeout=900)
     except ToolFailed as error:
         raise ToolFailed(
             f"{error}\nInstall by hand, then run this again: apt-get install {' '.join(names)}"
         ) from error
+
+
+@contextmanager
+def apt_alone() -> Iterator[None]:
+    """Let one process of ours at a time use apt: its own locks make an update fail that comes second."""
+    lock = paths.cache() / ".apt.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
