@@ -1,14 +1,14 @@
 """Install the Debian packages that the lab needs, without starting what they bring."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from pgaas_lab import paths
 from pgaas_lab.command import environment, run
 from pgaas_lab.errors import ToolFailed, ToolMissing
+from pgaas_lab.lock import one_at_a_time
 
 # A program or file, and the package that brings it.
 NEEDED = {
@@ -63,14 +63,9 @@ def install(names: list[str]) -> None:
         ) from error
 
 
-@contextmanager
-def apt_alone() -> Iterator[None]:
+def apt_alone() -> AbstractContextManager[None]:
     """Let one process of ours at a time use apt: its own locks make an update fail that comes second."""
-    lock = paths.cache() / ".apt.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return one_at_a_time(paths.cache() / ".apt.lock")
 
 
 @contextmanager

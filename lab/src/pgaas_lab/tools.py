@@ -1,16 +1,16 @@
 """Build the lab's programs from their Go modules, once per version, into the cache."""
 
-import fcntl
 import hashlib
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgaas_lab import paths
 from pgaas_lab.command import run, run_streamed
 from pgaas_lab.errors import ToolFailed, UsageError
+from pgaas_lab.lock import one_at_a_time
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,9 @@ def ensure(name: str, say: Callable[[str], None] | None = None) -> Path:
     return target
 
 
-@contextmanager
-def building(target: Path) -> Iterator[None]:
+def building(target: Path) -> AbstractContextManager[None]:
     """Let one process at a time build one binary."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.with_name(f".{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return one_at_a_time(target.with_name(f".{target.name}.lock"))
 
 
 def build(tool: Tool, target: Path, say: Callable[[str], None]) -> None:

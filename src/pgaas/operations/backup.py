@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from pgaas.errors import PgaasError
 from pgaas.kube.client import Api
+from pgaas.kube.postgres import ask
 from pgaas.kube.resources import BACKUP, Object, dig, name_of
 from pgaas.kube.snapshot import BACKUP_DONE, BACKUP_FAILED, HEALTHY, Snapshot
 from pgaas.kube.wait import Item, Seen, Waited, wait_for
-from pgaas.operations.backup_hurry import Hurry
+from pgaas.operations.backup_hurry import CHECKPOINT, CHECKPOINT_SECONDS, Hurry
 from pgaas.operations.progress import Progress
 from pgaas.operations.subject import Subject
 
@@ -19,7 +20,6 @@ PLUGIN = "barman-cloud.cloudnative-pg.io"
 PURPOSE = "pgaas.io/purpose"
 # What the ScheduledBackup's own first backup gets before one is asked for.
 GRACE_SECONDS = 30.0
-CHECKPOINT_SECONDS = 300.0
 
 
 def start_backup(api: Api, subject: Subject, purpose: str, *, target: str = "") -> str:
@@ -46,8 +46,7 @@ def checkpoint(api: Api, subject: Subject, primary: str) -> bool:
     Return whether it was done; a backup works without, and takes longer.
     """
     try:
-        argv = ["psql", "-XAtqc", "CHECKPOINT"]
-        api.execute(primary, "postgres", subject.namespace, argv, timeout=CHECKPOINT_SECONDS)
+        ask(api, primary, subject.namespace, CHECKPOINT, timeout=CHECKPOINT_SECONDS)
     except PgaasError:
         return False
     return True

@@ -106,11 +106,11 @@ def restore(root: Path, target: Target, wanted: Wanted, choices: Choices, progre
         _deploy(plan, api, state, progress, wanted)
     checked = None
     trust = RestoredTrust(coming, subject, api)
-    if not choices.wait and not choices.dry_run:
-        trust.settle(progress)
     if choices.wait and not choices.dry_run:
         recovery = follow_recovery(coming, api, timeout=choices.timeout, progress=progress, hook=trust)
         checked = check_restored(coming, subject, api, recovery, deep=choices.deep, progress=progress)
+    elif not choices.dry_run:
+        trust.settle(progress)
     return replace(done, clients=own_clients(coming, api), checked=checked, seconds=time.monotonic() - start)
 
 
